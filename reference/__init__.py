@@ -1,0 +1,2 @@
+from reference.rule import *
+from reference.rules import *

@@ -1,0 +1,627 @@
+"""Lowering to array code that computes value and allowance in one pass.
+
+The generated function works on numpy arrays and on torch tensors alike: it is given the namespace
+(``xp``) and imports neither. The model of rounding is the one that :mod:`reference.rounding` states.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+import re
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+
+import sympy
+from sympy.logic.boolalg import BooleanFalse, BooleanTrue
+
+from reference.rule import RuleError, Step
+
+
+@dataclass(frozen=True)
+class Node:
+    """A quantity in generated code: names of its value and of its error (None: exact)."""
+
+    value: str
+    error: str | None
+    scalar: bool
+    nonnegative: bool = False
+
+
+class ArrayCode:
+    """Generates the body of one step. ``careful`` adds the guards against overflow on the way."""
+
+    def __init__(self, step: Step, carried: bool, careful: bool):
+        self.step = step
+        self.carried = carried
+        self.careful = careful
+        self.lines: list[str] = []
+        self.depth = 1
+        self.memo: dict[sympy.Basic, Node] = {}
+        self.count = 0
+        self.lanes = {s.name for s, scalar in step.is_scalar.items() if not scalar}
+        self.lanes |= {f"e_{s.name}" for s in step.state if not s.scalar}
+
+    # -- writing lines ---------------------------------------------------------------------
+
+    def emit(self, line: str) -> None:
+        self.lines.append("    " * self.depth + line)
+
+    def name(self, prefix: str = "x") -> str:
+        self.count += 1
+        return f"{prefix}{self.count}"
+
+    def let(self, expression: str, prefix: str = "x") -> str:
+        if expression.isidentifier():
+            return expression
+        name = self.name(prefix)
+        if self.lanes & set(re.findall(r"\w+", expression)):
+            self.lanes.add(name)
+            for line in _in_place(name, ast.parse(expression, mode="eval").body):
+                self.emit(line)
+        else:
+            self.emit(f"{name} = {expression}")
+        return name
+
+    @contextmanager
+    def block(self, header: str):
+        """An indented block; what is computed inside is not visible after it."""
+        self.emit(header)
+        self.depth += 1
+        outer = self.memo
+        self.memo = dict(outer)
+        yield
+        self.memo = outer
+        self.depth -= 1
+
+    # -- leaves ------------------------------------------------------------------------------
+
+    def source(self) -> str:
+        step = self.step
+        used = set().union(*(a.expression.free_symbols for a in step.assignments))
+        made = {a.symbol for a in step.assignments}
+        stored = {s.symbol for s in step.state if s.scalar}
+        for symbol, scalar in step.is_scalar.items():
+            if symbol not in (used | stored) - made:
+                continue
+            self.memo[symbol] = self.leaf(symbol, scalar)
+        results = []
+        for assignment in step.assignments:
+            node = self.lower(assignment.expression)
+            if step.is_scalar[assignment.symbol] and not node.scalar:
+                raise RuleError(f"{assignment.name!r} is a scalar but depends on elements")
+            if assignment.symbol.is_nonnegative:
+                node = Node(node.value, node.error, node.scalar, True)
+            variable = next((s for s in step.state if s.name == assignment.name), None)
+            if variable is not None and variable.scalar:
+                error = f"{node.error or '0.0'} + store_{variable.name} * abs({node.value})"
+                node = Node(node.value, self.let(error, "e"), True, node.nonnegative)
+            self.memo[assignment.symbol] = node
+        for output in step.outputs:
+            node = self.memo[step.new_symbol(output)]
+            results.append(f"({node.value}, {node.error})")
+        body = "\n".join(_freeing(self.lines, " ".join(results)))
+        return f"def evaluate(xp, u, tiny, w, w_entry, largest, v):\n{body}\n    return [{', '.join(results)}]\n"
+
+    def leaf(self, symbol: sympy.Symbol, scalar: bool) -> Node:
+        name = symbol.name
+        self.emit(f"{name} = v[{name!r}]")
+        states = {s.name: s for s in self.step.rule.state}
+        error = None
+        if name in states:
+            if states[name].scalar:
+                self.emit(f"store_{name} = v['store_{name}']")
+            if self.carried and name in {s.name for s in self.step.state}:
+                error = f"e_{name}"
+                self.emit(f"{error} = v[{error!r}]")
+        elif scalar and name in {h.name for h in self.step.rule.hyperparameters}:
+            # A hyperparameter that enters scalar tensors is rounded to their dtype.
+            error = f"e_{name}"
+            self.emit(f"{error} = w_entry * abs({name})")
+        return Node(name, error, scalar, bool(symbol.is_nonnegative))
+
+    # -- expressions -------------------------------------------------------------------------
+
+    def lower(self, expression: sympy.Basic) -> Node:
+        if expression not in self.memo:
+            self.memo[expression] = self._lower(expression)
+        return self.memo[expression]
+
+    def _lower(self, e: sympy.Basic) -> Node:
+        if isinstance(e, sympy.Number | sympy.NumberSymbol):
+            return Node(repr(float(e)), None, True, float(e) >= 0)
+        if isinstance(e, sympy.Add):
+            return self.add(e)
+        if isinstance(e, sympy.Mul):
+            return self.product(e)
+        if isinstance(e, sympy.Pow):
+            return self.power(e)
+        if isinstance(e, sympy.Abs):
+            a = self.lower(e.args[0])
+            return Node(self.absolute(a), a.error, a.scalar, True)
+        if isinstance(e, sympy.sign):
+            return self.sign(self.lower(e.args[0]))
+        if isinstance(e, sympy.Max | sympy.Min):
+            return self.extreme(e)
+        if isinstance(e, sympy.Piecewise):
+            return self.piecewise(e)
+        if isinstance(e, sympy.exp | sympy.log | sympy.tanh):
+            return self.function(e)
+        raise RuleError(
+            f"rule {self.step.rule.name!r} uses {type(e).__name__} in {e}; a rule may use + - * / **, "
+            "sqrt, Abs, sign, Max, Min, exp, log, tanh and Piecewise"
+        )
+
+    def absolute(self, node: Node) -> str:
+        if node.nonnegative:
+            return node.value
+        key = sympy.Symbol(f"|{node.value}|")
+        if key not in self.memo:
+            call = f"abs({node.value})" if node.scalar else f"xp.abs({node.value})"
+            self.memo[key] = Node(self.let(call, "a"), None, node.scalar, True)
+        return self.memo[key].value
+
+    def entering(self, node: Node) -> str | None:
+        """Error of a scalar once it has entered a tensor operation, where it is rounded."""
+        if not node.scalar or _is_exact_everywhere(node.value):
+            return node.error
+        passed = f" + {node.error}" if node.error else ""
+        return self.let(f"u * abs({node.value}) + tiny{passed}", "e")
+
+    def add(self, e: sympy.Add) -> Node:
+        terms = [self.lower(a) for a in e.args]
+        scalar = all(n.scalar for n in terms)
+        value = self.let(" + ".join(n.value for n in terms))
+        nonnegative = bool(e.is_nonnegative)
+        if scalar:
+            sizes = " + ".join(self.absolute(n) for n in terms)
+            errors = "".join(f" + {n.error}" for n in terms if n.error)
+            return Node(value, self.let(f"w * ({sizes}){errors}", "e"), True, nonnegative)
+        size = self._lerp_size(e)
+        if size is None:
+            size = " + ".join(self.absolute(n) for n in terms)
+        rounding = "u" if len(terms) == 2 else f"{len(terms) - 1}.0 * u"
+        errors = "".join(f" + {x}" for n in terms if (x := self.entering(n)))
+        if nonnegative and all(n.nonnegative for n in terms) and size.count("+") == len(terms) - 1:
+            size = value
+        error = self.let(f"{rounding} * ({size}){errors}", "e")
+        return Node(value, self.guard(value, error), False, nonnegative)
+
+    def _lerp_size(self, e: sympy.Add) -> str | None:
+        """Sizes of the terms of b X + (1 - b) Y when it is evaluated as X + (1 - b) (Y - X)."""
+        if len(e.args) != 2:
+            return None
+        parts = [self._split(a) for a in e.args]
+        if any(lane is None for _, lane in parts):
+            return None
+        if sympy.expand(parts[0][0] + parts[1][0] - 1) != 0 or parts[0][0].is_number:
+            return None
+        new = 0 if isinstance(parts[0][0], sympy.Add) else 1
+        weight = self.absolute(self.lower(parts[new][0]))
+        fresh = self.absolute(self.lower(parts[new][1]))
+        old = self.absolute(self.lower(parts[1 - new][1]))
+        return f"{self.let(f'1.0 + {weight}')} * {old} + {weight} * {fresh}"
+
+    def _split(self, term: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr | None]:
+        """A term as (scalar coefficient, rest); the rest is None when nothing depends on elements."""
+        factors = sympy.Mul.make_args(term)
+        scalars = [f for f in factors if self._is_scalar(f)]
+        rest = [f for f in factors if not self._is_scalar(f)]
+        return sympy.Mul(*scalars), (sympy.Mul(*rest) if rest else None)
+
+    def _is_scalar(self, e: sympy.Basic) -> bool:
+        return all(self.step.is_scalar[s] for s in e.free_symbols)
+
+    def product(self, e: sympy.Mul) -> Node:
+        """Numerators, then the coefficient, then the divisors.
+
+        ``room`` is what underflow may cost: the smallest number times every factor that may still be
+        multiplied after an intermediate result, in any order, has underflowed.
+        """
+        scalars = [f for f in e.args if self._is_scalar(f)]
+        lanes = [f for f in e.args if not self._is_scalar(f)]
+        coefficient, amplifier = self._coefficient(scalars)
+        if not lanes:
+            return coefficient
+        above = [self.lower(f) for f in lanes if not _is_denominator(f)]
+        below = [self.lower(1 / f) for f in lanes if _is_denominator(f)]
+        room = self.let(f"tiny * {amplifier}", "s") if amplifier != "1.0" else "tiny"
+        node, room = self._numerator(above, coefficient, room)
+        for divisor in below:
+            node = self._quotient(node, divisor, room)
+        nonnegative = bool(e.is_nonnegative) or node.nonnegative
+        error = node.error
+        if error and len(above) + len(below) > 1:
+            error = self.guard(node.value, error, above, below, amplifier)
+        elif error:
+            error = self.guard(node.value, error)
+        return Node(node.value, error, False, nonnegative)
+
+    def _numerator(self, above: list[Node], coefficient: Node, room: str) -> tuple[Node, str]:
+        if not above:
+            if coefficient.value == "1.0":
+                return coefficient, room
+            return Node(coefficient.value, self.entering(coefficient), True, coefficient.nonnegative), room
+        node = above[0]
+        for other in above[1:]:
+            node = self._times(node, other)
+            room = f"{room} * (1.0 + {self.absolute(other)})"
+        if coefficient.value == "1.0":
+            return node, room
+        if _is_exact_everywhere(coefficient.value):
+            sign = "-" if coefficient.value == "-1.0" else f"{coefficient.value} * "
+            error = node.error
+            if error and sign != "-":
+                error = self.let(f"{abs(float(coefficient.value))!r} * {error}", "e")
+            return Node(self.let(f"{sign}{node.value}"), error, False), room
+        size, weight = self.absolute(node), self.absolute(coefficient)
+        own = f" + {coefficient.error}" if coefficient.error else ""
+        # the coefficient is rounded when it enters, and the product is rounded
+        relative = self.let(f"2.0 * u * {weight} + {room if len(above) == 1 else 'tiny'}{own}", "k")
+        error = f"{relative} * {size} + {room}"
+        if node.error:
+            error += f" + {self.let(weight + own, 'k')} * {node.error}"
+        nonnegative = node.nonnegative and coefficient.nonnegative
+        result = Node(self.let(f"{coefficient.value} * {node.value}"), self.let(error, "e"), False, nonnegative)
+        if len(above) == 1:
+            room = f"{room} * (1.0 + {size})"
+        return result, room
+
+    def _quotient(self, node: Node, divisor: Node, room: str) -> Node:
+        value = self.let(f"{node.value} / {divisor.value}")
+        quotient = Node(value, None, False, node.nonnegative and divisor.nonnegative)
+        size, below = self.absolute(quotient), self.absolute(divisor)
+        top = " + ".join([f"{size} * {divisor.error}"] * bool(divisor.error) + [node.error] * bool(node.error))
+        if divisor.error:
+            # never negative, and zero only when the divisor itself may be zero: then infinite
+            below = self.let(f"xp.maximum({below} - {divisor.error}, 0.0)", "d")
+        passed = f" + ({top}) / {below}" if top else ""
+        return Node(value, self.let(f"u * {size} + {room}{passed}", "e"), False, quotient.nonnegative)
+
+    def _times(self, a: Node, b: Node) -> Node:
+        value = self.let(f"{a.value} * {b.value}")
+        square = a.value == b.value
+        result = Node(value, None, False, square or (a.nonnegative and b.nonnegative))
+        parts = [f"u * {self.absolute(result)} + tiny"]
+        if a.error and square:
+            parts.append(f"(2.0 * {self.absolute(a)} + {a.error}) * {a.error}")
+        elif a.error:
+            parts.append(f"{a.error} * {self.absolute(b)}")
+        if b.error and not square:
+            size = f"({self.absolute(a)} + {a.error})" if a.error else self.absolute(a)
+            parts.append(f"{size} * {b.error}")
+        error = self.let(" + ".join(parts), "e")
+        return Node(value, self.guard(value, error), False, result.nonnegative)
+
+    def _coefficient(self, factors: list[sympy.Expr]) -> tuple[Node, str]:
+        """Product of scalar factors, and how much they may amplify an earlier underflow."""
+        number = float(sympy.Mul(*[f for f in factors if f.is_number]))
+        symbols = [f for f in factors if not f.is_number]
+        if not symbols:
+            return Node(repr(number), None, True, number >= 0), repr(max(1.0, abs(number)))
+        key = sympy.Function("coefficient")(*factors)
+        if key not in self.memo:
+            self.memo[key] = self._scalar_product(number, symbols)
+            sizes = [f"max(1.0, {self._size(f)})" for f in symbols] + [repr(abs(number))] * (abs(number) > 1)
+            self.memo[sympy.Function("amplifier")(*factors)] = Node(
+                self.let(" * ".join(sizes), "s"), None, True, True
+            )
+        return self.memo[key], self.memo[sympy.Function("amplifier")(*factors)].value
+
+    def _size(self, factor: sympy.Expr) -> str:
+        if _is_denominator(factor):
+            return f"inverse({self.absolute(self.lower(1 / factor))})"
+        return self.absolute(self.lower(factor))
+
+    def _scalar_product(self, number: float, factors: list[sympy.Expr]) -> Node:
+        above = [self.lower(f) for f in factors if not _is_denominator(f)]
+        below = [self.lower(1 / f) for f in factors if _is_denominator(f)]
+        nonnegative = number >= 0 and all(n.nonnegative for n in above + below)
+        if len(factors) == 1 and above and abs(number) == 1:
+            value = above[0].value if number > 0 else self.let(f"-{above[0].value}")
+            return Node(value, above[0].error, True, nonnegative)
+        numerator = ([repr(number)] if number != 1 else []) + [n.value for n in above]
+        value = " * ".join(numerator) or "1.0"
+        if below:
+            value = f"divide({value}, {' * '.join(n.value for n in below)})"
+        value = self.let(value)
+        relative = [f"{len(factors)}.0 * w"]
+        relative += [f"ratio({n.error}, {self.absolute(n)})" for n in above if n.error]
+        relative += [f"ratio({n.error}, {self.absolute(n)}, True)" for n in below if n.error]
+        error = f"abs({value}) * ({' + '.join(relative)})"
+        # a factor that is zero but for its error still lets the others through
+        for node in above:
+            if node.error and not _is_bare(node):
+                others = [self.absolute(n) for n in above if n is not node] or ["1.0"]
+                rest = f"divide({' * '.join(others)}, {' * '.join(self.absolute(n) for n in below) or '1.0'})"
+                error += f" + (0.0 if {node.value} else {node.error} * {rest})"
+        return Node(value, self.let(error, "e"), True, nonnegative)
+
+    def power(self, e: sympy.Pow) -> Node:
+        base, exponent = e.as_base_exp()
+        if self._is_scalar(e):
+            return self._scalar_power(base, exponent)
+        if not (exponent.is_Rational and (2 * exponent).is_Integer):
+            raise RuleError(
+                f"rule {self.step.rule.name!r}: the power {e} of an element has exponent {exponent}; "
+                "elements may be raised to whole and half-whole powers"
+            )
+        if exponent.is_negative:
+            return self._quotient(Node("1.0", None, True, True), self.lower(1 / e), "tiny")
+        if exponent == sympy.Rational(1, 2):
+            return self.root(self.lower(base), bool(base.is_nonnegative))
+        whole = int(exponent)
+        node = self.lower(base)
+        result = self.root(node, bool(base.is_nonnegative)) if exponent != whole else None
+        for _ in range(whole):
+            result = node if result is None else self._times(result, node)
+        assert result is not None
+        return Node(result.value, result.error, False, bool(e.is_nonnegative) or whole % 2 == 0)
+
+    def root(self, a: Node, nonnegative: bool) -> Node:
+        nonnegative = nonnegative or a.nonnegative
+        inside = a.value if nonnegative else self.let(f"xp.maximum({a.value}, 0.0)")
+        value = self.let(f"xp.sqrt({inside})")
+        if a.error is None:
+            passed = ""
+        elif nonnegative:
+            passed = f" + {a.error} / xp.sqrt(xp.maximum({a.value}, {a.error}))"
+        else:
+            passed = f" + {a.error} / xp.sqrt(xp.maximum({a.value} - {a.error}, 0.0))"
+        return Node(value, self.let(f"u * {value}{passed}", "e"), False, True)
+
+    def _scalar_power(self, base: sympy.Expr, exponent: sympy.Expr) -> Node:
+        if exponent.is_negative:
+            inverse = self.lower(1 / base**exponent)
+            value = self.let(f"divide(1.0, {inverse.value})")
+            error = self.let(f"abs({value}) * (w + ratio({inverse.error or '0.0'}, abs({inverse.value}), True))", "e")
+            return Node(value, error, True, inverse.nonnegative)
+        b, x = self.lower(base), self.lower(exponent)
+        value = self.let(f"power({b.value}, {x.value})")
+        error = f"power_error({b.value}, {b.error or '0.0'}, {x.value}, {x.error or '0.0'}, {value}, w)"
+        return Node(value, self.let(error, "e"), True, b.nonnegative or exponent == sympy.Rational(1, 2))
+
+    def sign(self, a: Node) -> Node:
+        if a.scalar:
+            value = self.let(f"float(({a.value} > 0) - ({a.value} < 0))")
+            error = self.let(f"2.0 if abs({a.value}) <= {a.error} else 0.0", "e") if a.error else None
+            return Node(value, error, True, a.nonnegative)
+        value = self.let(f"xp.sign({a.value})")
+        if a.error is None:
+            return Node(value, None, False, a.nonnegative)
+        error = self.let(f"xp.where({self.absolute(a)} <= {a.error}, 2.0, 0.0)", "e")
+        return Node(value, error, False, a.nonnegative)
+
+    def extreme(self, e: sympy.Max | sympy.Min) -> Node:
+        nodes = [self.lower(a) for a in e.args]
+        scalar = all(n.scalar for n in nodes)
+        larger = isinstance(e, sympy.Max)
+        result = nodes[0]
+        for other in nodes[1:]:
+            if scalar:
+                call = "max" if larger else "min"
+                one, two, join = result.error, other.error, "max"
+            else:
+                call = "xp.maximum" if larger else "xp.minimum"
+                one, two, join = self.entering(result), self.entering(other), "xp.maximum"
+            value = self.let(f"{call}({result.value}, {other.value})")
+            error = one or two
+            if one and two:
+                error = self.let(f"{join}({one}, {two})", "e")
+            result = Node(value, error, scalar, bool(e.is_nonnegative))
+        return result
+
+    def function(self, e: sympy.Function) -> Node:
+        a = self.lower(e.args[0])
+        where = "math" if a.scalar else "xp"
+        unit, tiny = ("w", "0.0") if a.scalar else ("u", "tiny")
+        name = type(e).__name__
+        value = self.let(f"{where}.{name}({a.value})")
+        size = "abs" if a.scalar else "xp.abs"
+        passed = ""
+        if a.error and name == "exp":
+            passed = f" + {value} * {where}.expm1({a.error})"
+        elif a.error and name == "log":
+            low = f"{size}({a.value}) - {a.error}"
+            passed = f" + ratio({a.error}, {low})" if a.scalar else f" + {a.error} / xp.maximum({low}, 0.0)"
+        elif a.error:
+            passed = f" + {a.error}"
+        error = self.let(f"{unit} * {size}({value}) + {tiny}{passed}", "e")
+        return Node(value, error, a.scalar, name == "exp" or bool(e.is_nonnegative))
+
+    # -- conditions --------------------------------------------------------------------------
+
+    def piecewise(self, e: sympy.Piecewise) -> Node:
+        (branch, condition), *rest = e.args
+        if isinstance(condition, BooleanTrue):
+            return self.lower(branch)
+        # a missing last branch means that the rule says nothing there: nan, never verified
+        other = sympy.Piecewise(*rest) if rest else sympy.nan
+        test, doubt, scalar = self.condition(condition)
+        if scalar:
+            return self._scalar_choice(e, test, doubt, branch, other)
+        yes, no = self.lower(branch), self.lower(other)
+        value = self.let(f"xp.where({test}, {yes.value}, {no.value})")
+        errors = [self.entering(n) or "0.0" for n in (yes, no)]
+        error = f"xp.where({test}, {errors[0]}, {errors[1]})" if errors != ["0.0", "0.0"] else None
+        if doubt:
+            jump = f"xp.abs({yes.value} - {no.value}) + xp.maximum({errors[0]}, {errors[1]})"
+            error = f"{error + ' + ' if error else ''}xp.where({doubt}, {jump}, 0.0)"
+        nonnegative = bool(e.is_nonnegative) or (yes.nonnegative and no.nonnegative)
+        return Node(value, self.let(error, "e") if error else None, False, nonnegative)
+
+    def _scalar_choice(self, e, test, doubt, branch, other) -> Node:
+        value, error = self.name(), self.name("e")
+        if not self._is_scalar(e):
+            self.lanes |= {value, error}
+        nodes = []
+        for header, expression in ((f"if {test}:", branch), ("else:", other)):
+            with self.block(header):
+                node = self.lower(expression)
+                nodes.append(node)
+                self.emit(f"{value} = {node.value}")
+                entered = node.error
+                self.emit(f"{error} = {entered or '0.0'}")
+        if doubt:
+            self.emit(f"if {doubt}: {error} = math.inf")
+        exact = all(n.error is None for n in nodes) and not doubt
+        scalar = all(n.scalar for n in nodes)
+        nonnegative = bool(e.is_nonnegative) or all(n.nonnegative for n in nodes)
+        return Node(value, None if exact else error, scalar, nonnegative)
+
+    def condition(self, c: sympy.Basic) -> tuple[str, str | None, bool]:
+        """Code of a condition, code of "cannot be told apart from its opposite", and if it is scalar."""
+        if isinstance(c, BooleanTrue | BooleanFalse):
+            return str(bool(c)), None, True
+        if isinstance(c, sympy.And | sympy.Or | sympy.Not):
+            parts = [self.condition(a) for a in c.args]
+            scalar = all(p[2] for p in parts)
+            doubt = " | ".join(f"({p[1]})" for p in parts if p[1]) or None
+            if isinstance(c, sympy.Not):
+                return (f"(not {parts[0][0]})" if scalar else f"~({parts[0][0]})"), doubt, scalar
+            joint = " & " if isinstance(c, sympy.And) else " | "
+            return joint.join(f"({p[0]})" for p in parts), doubt, scalar
+        if not isinstance(c, sympy.core.relational.Relational):
+            raise RuleError(f"rule {self.step.rule.name!r}: {c} is no condition that can be evaluated")
+        left, right = self.lower(c.lhs), self.lower(c.rhs)
+        scalar = left.scalar and right.scalar
+        symbol = {"Eq": "==", "Ne": "!="}.get(type(c).__name__, c.rel_op)
+        test = f"{left.value} {symbol} {right.value}"
+        bare = all(a.is_Symbol or a.is_Number for a in (c.lhs, c.rhs))
+        errors = [x for n in (left, right) if (x := n.error)]
+        if not errors or bare:
+            return test, None, scalar
+        size = "abs" if scalar else "xp.abs"
+        return test, f"{size}({left.value} - {right.value}) <= {' + '.join(errors)}", scalar
+
+    # -- overflow ----------------------------------------------------------------------------
+
+    def guard(self, value: str, error: str, above=(), below=(), amplifier: str = "1.0") -> str:
+        """In careful code: infinite error where some order of evaluation may overflow on the way."""
+        if not self.careful:
+            return error
+        largest = f"xp.abs({value})"
+        if above or below:
+            factors = [amplifier, *(f"xp.maximum({self.absolute(a)}, 1.0)" for a in above)]
+            factors += [f"xp.maximum(1.0 / {self.absolute(b)}, 1.0)" for b in below]
+            largest = " * ".join(factors)
+        return self.let(f"xp.where({largest} <= largest, {error}, math.inf)", "e")
+
+
+def _in_place(name: str, e: ast.expr) -> list[str]:
+    """Statements that assign an expression with as few new arrays as possible."""
+    if isinstance(e, ast.BinOp):
+        symbol = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}[type(e.op)]
+        if isinstance(e.left, ast.BinOp):
+            return [*_in_place(name, e.left), f"{name} {symbol}= {ast.unparse(e.right)}"]
+        if isinstance(e.right, ast.BinOp) and symbol in "+*":
+            return [*_in_place(name, e.right), f"{name} {symbol}= {ast.unparse(e.left)}"]
+    return [f"{name} = {ast.unparse(e)}"]
+
+
+def _freeing(lines: list[str], results: str) -> list[str]:
+    """Drop each array after its last use: memory that is used again at once stays in the cache."""
+    last: dict[str, int] = {}
+    made: set[str] = set()
+    for number, line in enumerate(lines):
+        for name in re.findall(r"\b[a-z]\d+\b", line):
+            last[name] = number
+        if line.startswith("    ") and line[4] != " " and (found := re.match(r"    ([a-z]\d+) = ", line)):
+            made.add(found[1])
+    kept = set(re.findall(r"\b[a-z]\d+\b", results))
+    dead: dict[int, list[str]] = {}
+    for name, number in last.items():
+        top_level = lines[number][4] != " " and not lines[number].endswith(":")
+        if name in made - kept and top_level:
+            dead.setdefault(number, []).append(name)
+    return [f"{line}; del {', '.join(dead[i])}" if i in dead else line for i, line in enumerate(lines)]
+
+
+def _is_denominator(e: sympy.Expr) -> bool:
+    return isinstance(e, sympy.Pow) and bool(e.exp.is_negative) and bool(e.exp.is_number)
+
+
+def _is_bare(node: Node) -> bool:
+    """Whether the node is a hyperparameter, whose error vanishes with its value."""
+    return node.error == f"e_{node.value}"
+
+
+def _is_exact_everywhere(value: str) -> bool:
+    """Whether a literal is a power of two (or zero), and so exact in every binary format."""
+    try:
+        number = abs(float(value))
+    except ValueError:
+        return False
+    return number == 0 or (2.0**-6 <= number <= 2.0**6 and math.frexp(number)[0] == 0.5)
+
+
+def _power(base: float, exponent: float) -> float:
+    try:
+        return float(base**exponent)
+    except (OverflowError, ZeroDivisionError):
+        return math.inf
+
+
+def _power_error(base, base_error, exponent, exponent_error, value, w) -> float:
+    if base == 0:
+        return _power(base_error, exponent)
+    relative = abs(exponent) * base_error / abs(base) + w
+    if exponent_error:
+        relative += abs(math.log(abs(base))) * exponent_error
+    return abs(value) * relative
+
+
+def _divide(top: float, bottom: float) -> float:
+    if bottom == 0:
+        return math.nan if top == 0 else math.copysign(math.inf, top)
+    return top / bottom
+
+
+def _ratio(error: float, size: float, below: bool = False) -> float:
+    """Relative error; of a divisor as it acts on the quotient, infinite when it may be zero."""
+    if error == 0:
+        return 0.0
+    room = size - error if below else size
+    return error / room if room > 0 else (math.inf if below else 0.0)
+
+
+def _inverse(size: float) -> float:
+    return 1.0 / size if size else math.inf
+
+
+_RUNTIME = {
+    "math": math,
+    "power": _power,
+    "power_error": _power_error,
+    "divide": _divide,
+    "ratio": _ratio,
+    "inverse": _inverse,
+}
+
+
+def array_source(step: Step, carried: bool = False, careful: bool = False) -> str:
+    """Source of the generated function (see :func:`lower_to_arrays`)."""
+    return ArrayCode(step, carried, careful).source()
+
+
+@lru_cache(maxsize=512)
+def lower_to_arrays(step: Step, carried: bool = False, careful: bool = False) -> Callable:
+    """Array code for one step.
+
+    Args:
+        step: the assignments.
+        carried: whether state comes with an error of its own (``v["e_" + name]``), as it does when
+            the subject's state cannot be seen.
+        careful: whether to give an infinite allowance where an intermediate result may overflow.
+
+    Returns:
+        ``evaluate(xp, u, tiny, w, w_entry, largest, v) -> [(value, error | None), ...]`` in the order
+        of ``step.outputs``. ``u`` and ``tiny`` are unit roundoff and smallest number of the elements,
+        ``w`` of scalars, ``w_entry`` of hyperparameters that enter scalars, all times the factor;
+        ``v`` maps names to float64 arrays and Python floats. An error of None means exact.
+    """
+    namespace = dict(_RUNTIME)
+    exec(compile(array_source(step, carried, careful), f"<{step.rule.name}>", "exec"), namespace)
+    return namespace["evaluate"]

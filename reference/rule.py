@@ -1,0 +1,305 @@
+"""What an update rule is: hyperparameters, state variables, options and ordered assignments.
+
+An :class:`UpdateRule` is mathematics. Choosing its options gives a :class:`Step`, a list of sympy
+assignments in the order in which they happen; every lowering (ball arithmetic, array code, LaTeX)
+starts from that list.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import sympy
+
+
+class RuleError(ValueError):
+    """A rule is not well formed, or an unknown rule was asked for. The message says what to do."""
+
+
+@dataclass(frozen=True)
+class Hyperparameter:
+    """A number that the user of an optimizer chooses.
+
+    Args:
+        name: name of its symbol in the equations.
+        default: value in the paper or in torch.
+        low, high: the domain; ``high`` itself never belongs to it, ``low`` does unless ``low_open``.
+        arguments: constructor arguments that may carry it, best first; ``"betas[0]"`` is an entry of
+            a tuple. Empty means: the name itself.
+        absent: the value used by an optimizer that has no such argument; None when it must have one.
+        trials: values worth trying. Large ones show mistakes that the usual ones hide.
+        integer: whether only whole numbers belong to the domain.
+    """
+
+    name: str
+    default: float
+    low: float = 0.0
+    high: float = math.inf
+    low_open: bool = False
+    arguments: tuple[str, ...] = ()
+    absent: float | None = None
+    trials: tuple[float, ...] = ()
+    integer: bool = False
+
+    @property
+    def symbol(self) -> sympy.Symbol:
+        sign = {"nonnegative": True} if self.low >= 0 else {"real": True}
+        if self.low_open and self.low >= 0:
+            sign = {"positive": True}
+        return sympy.Symbol(self.name, integer=True if self.integer else None, **sign)
+
+    def contains(self, value: float) -> bool:
+        above = value > self.low if self.low_open else value >= self.low
+        return above and value < self.high and math.isfinite(value)
+
+    @property
+    def domain(self) -> str:
+        low = "-∞" if self.low == -math.inf else f"{self.low:g}"
+        high = "∞" if self.high == math.inf else f"{self.high:g}"
+        return f"{'(' if self.low_open or self.low == -math.inf else '['}{low}, {high})"
+
+
+@dataclass(frozen=True)
+class StateVariable:
+    """A quantity that the optimizer remembers from step to step.
+
+    Args:
+        name: name of its symbol; the equations assign the new value under the same name.
+        initial: value before the first step: a number, or the name of a hyperparameter.
+        keys: keys under which ``optimizer.state[p]`` may hold it, best first. Empty: the name itself.
+        scalar: one number per parameter instead of one per element.
+        nonnegative: whether the rule keeps it at or above zero.
+        option: the option without which it does not exist.
+        needs: the hyperparameter that must be nonzero for it to exist.
+        unset_at_first: whether the equations ask, by ``v.unset(name)``, if it was ever assigned.
+    """
+
+    name: str
+    initial: float | str = 0.0
+    keys: tuple[str, ...] = ()
+    scalar: bool = False
+    nonnegative: bool = False
+    option: str | None = None
+    needs: str | None = None
+    unset_at_first: bool = False
+
+    @property
+    def symbol(self) -> sympy.Symbol:
+        return sympy.Symbol(self.name, **({"nonnegative": True} if self.nonnegative else {"real": True}))
+
+
+@dataclass(frozen=True)
+class Option:
+    """A choice between two forms of the rule; ``arguments`` are constructor arguments that make it."""
+
+    name: str
+    default: bool = False
+    arguments: tuple[str, ...] = ()
+    about: str = ""
+
+
+class Options(Mapping[str, bool]):
+    """The options that were chosen, readable as attributes."""
+
+    def __init__(self, chosen: Mapping[str, bool]):
+        self._chosen = dict(chosen)
+
+    def __getattr__(self, name: str) -> bool:
+        try:
+            return self._chosen[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def __getitem__(self, name: str) -> bool:
+        return self._chosen[name]
+
+    def __iter__(self):
+        return iter(self._chosen)
+
+    def __len__(self) -> int:
+        return len(self._chosen)
+
+
+PARAMETER = sympy.Symbol("p", real=True)
+GRADIENT = sympy.Symbol("g", real=True)
+STEP_COUNT = sympy.Symbol("t", integer=True, positive=True)
+
+
+class Variables:
+    """The symbols of one rule, and the assignments made so far.
+
+    ``v.p`` is the parameter, ``v.g`` its gradient, ``v.t`` the number of this step (1 at the first);
+    hyperparameters and state variables go by their names and mean the values *before* the step.
+    ``v.let(name, expression)`` assigns and returns the symbol of the new value.
+    """
+
+    def __init__(self, rule: UpdateRule):
+        self._rule = rule
+        self._assignments: list[Assignment] = []
+        self._symbols = {"p": PARAMETER, "g": GRADIENT, "t": STEP_COUNT}
+        for item in (*rule.hyperparameters, *rule.state):
+            self._symbols[item.name] = item.symbol
+
+    def __getattr__(self, name: str) -> sympy.Symbol:
+        try:
+            return self._symbols[name]
+        except KeyError:
+            known = sorted(self._symbols)
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; it knows {', '.join(known)}"
+            raise RuleError(f"rule {self._rule.name!r} has no symbol {name!r}{hint}") from None
+
+    def unset(self, name: str) -> sympy.Basic:
+        """Condition: the state variable has not been assigned yet (torch holds None for it)."""
+        return sympy.Eq(unset_symbol(name), 1)
+
+    def let(self, name: str, expression: Any) -> sympy.Symbol:
+        expression = sympy.sympify(expression)
+        variables = {s.name: s for s in self._rule.state}
+        old = variables[name].symbol if name in variables else PARAMETER
+        assumptions = {"nonnegative": True} if old.is_nonnegative else {"real": True}
+        if name != "p" and name not in variables and expression.is_nonnegative:
+            assumptions = {"nonnegative": True}
+        new = sympy.Symbol(f"{name}_next" if name in variables or name == "p" else name, **assumptions)
+        self._assignments.append(Assignment(name, new, expression))
+        return new
+
+
+def unset_symbol(name: str) -> sympy.Symbol:
+    return sympy.Symbol(f"{name}_unset", integer=True, nonnegative=True)
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """``symbol`` becomes ``expression``; ``name`` is the variable (or intermediate quantity) it is."""
+
+    name: str
+    symbol: sympy.Symbol
+    expression: sympy.Expr
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """The ordered assignments of one rule under one choice of options."""
+
+    rule: UpdateRule
+    options: Options
+    assignments: tuple[Assignment, ...]
+
+    @cached_property
+    def state(self) -> tuple[StateVariable, ...]:
+        """State variables that this choice of options keeps."""
+        return tuple(s for s in self.rule.state if s.option is None or self.options[s.option])
+
+    @cached_property
+    def outputs(self) -> tuple[str, ...]:
+        """Variables with a new value, the parameter last."""
+        names = [s.name for s in self.state if any(a.name == s.name for a in self.assignments)]
+        return (*names, "p")
+
+    def new_symbol(self, name: str) -> sympy.Symbol:
+        return next(a.symbol for a in reversed(self.assignments) if a.name == name)
+
+    def solved(self, name: str = "p") -> sympy.Expr:
+        """The new value of a variable in terms of values before the step alone."""
+        values: dict[sympy.Basic, sympy.Basic] = {}
+        for assignment in self.assignments:
+            values[assignment.symbol] = assignment.expression.xreplace(values)
+        return values[self.new_symbol(name)]
+
+    @cached_property
+    def is_scalar(self) -> dict[sympy.Symbol, bool]:
+        """For every symbol, whether it is one number rather than one per element."""
+        scalar = {h.symbol: True for h in self.rule.hyperparameters}
+        scalar |= {s.symbol: s.scalar for s in self.rule.state}
+        scalar |= {unset_symbol(s.name): True for s in self.rule.state if s.unset_at_first}
+        scalar |= {PARAMETER: False, GRADIENT: False, STEP_COUNT: True}
+        for assignment in self.assignments:
+            free = assignment.expression.free_symbols
+            scalar[assignment.symbol] = all(scalar[s] for s in free)
+        return scalar
+
+
+@dataclass(frozen=True, eq=False)
+class UpdateRule:
+    """An optimizer's update rule in symbols.
+
+    Args:
+        name: what it is called on the command line.
+        title: one line saying what it is.
+        source: paper and equation or algorithm number.
+        hyperparameters, state, options: what the equations may speak of.
+        equations: function ``(v, options)`` that makes the assignments with ``v.let``; it must assign
+            ``"p"`` and every state variable that the options keep.
+        constraint: function ``(values, options) -> bool`` for domains that are not a product.
+        torch: dotted names of torch classes that claim this rule.
+        notes: conventions that differ between paper and code, one sentence each.
+
+    Raises:
+        RuleError: an undefined symbol, a missing assignment or a duplicate name.
+    """
+
+    name: str
+    title: str
+    source: str
+    equations: Callable[[Variables, Options], None]
+    hyperparameters: tuple[Hyperparameter, ...] = ()
+    state: tuple[StateVariable, ...] = ()
+    options: tuple[Option, ...] = ()
+    constraint: Callable[[Mapping[str, float], Options], bool] = lambda values, options: True
+    torch: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    _steps: dict = field(default_factory=dict, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        names = ["p", "g", "t", *(i.name for i in (*self.hyperparameters, *self.state, *self.options))]
+        for name in names:
+            if names.count(name) > 1:
+                raise RuleError(f"rule {self.name!r} uses the name {name!r} twice")
+            if not name.isidentifier():
+                raise RuleError(f"rule {self.name!r}: {name!r} is no identifier")
+
+    def step(self, options: Mapping[str, bool] | None = None) -> Step:
+        """The ordered assignments under a choice of options (unnamed options take their default)."""
+        chosen = {o.name: o.default for o in self.options} | dict(options or {})
+        key = tuple(sorted(chosen.items()))
+        if key not in self._steps:
+            self._steps[key] = self._make_step(Options(chosen))
+        return self._steps[key]
+
+    def _make_step(self, options: Options) -> Step:
+        unknown = set(options) - {o.name for o in self.options}
+        if unknown:
+            raise RuleError(f"rule {self.name!r} has no option {sorted(unknown)[0]!r}")
+        v = Variables(self)
+        self.equations(v, options)
+        step = Step(self, options, tuple(v._assignments))
+        known = set(v._symbols.values()) | {unset_symbol(s.name) for s in self.state if s.unset_at_first}
+        for assignment in step.assignments:
+            strange = assignment.expression.free_symbols - known
+            if strange:
+                raise RuleError(
+                    f"rule {self.name!r} uses the undefined symbol {min(map(str, strange))!r} "
+                    f"in the equation for {assignment.name!r}"
+                )
+            known.add(assignment.symbol)
+        for needed in ("p", *(s.name for s in step.state)):
+            if not any(a.name == needed for a in step.assignments):
+                raise RuleError(f"rule {self.name!r} never assigns {needed!r}; add v.let({needed!r}, ...)")
+        return step
+
+    def choices(self) -> Iterable[Options]:
+        """Every choice of options, the default first."""
+        for index in range(2 ** len(self.options)):
+            yield Options(
+                {o.name: o.default ^ bool(index >> i & 1) for i, o in enumerate(self.options)}
+            )
+
+    @property
+    def defaults(self) -> dict[str, float]:
+        return {h.name: h.default for h in self.hyperparameters}

@@ -1,0 +1,48 @@
+"""optim-verify: is this optimizer right?
+
+``import verify`` imports neither torch nor sympy; what needs them is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Subject": "verify.subject",
+    "UsageError": "verify.errors",
+    "certify": "verify.certification",
+    "Plan": "verify.certification",
+    "Events": "verify.certification",
+    "Certificate": "verify.certificate",
+    "Program": "verify.program",
+    "Parameter": "verify.program",
+    "Filling": "verify.program",
+    "Step": "verify.program",
+    "Edit": "verify.program",
+    "SetCount": "verify.program",
+    "Repeat": "verify.program",
+    "load": "verify.subject",
+    "run_program": "verify.oracle",
+    "programs": "verify.strategies",
+    "bulk_programs": "verify.strategies",
+    "hyperparameters": "verify.strategies",
+}
+__all__ = list(_HOMES)
+
+if TYPE_CHECKING:
+    from verify.certificate import Certificate
+    from verify.certification import Events, Plan, certify
+    from verify.errors import UsageError
+    from verify.oracle import run_program
+    from verify.program import Edit, Filling, Parameter, Program, Repeat, SetCount, Step
+    from verify.strategies import bulk_programs, hyperparameters, programs
+    from verify.subject import Subject, load
+
+
+def __getattr__(name: str):
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'verify' has no attribute {name!r}")

@@ -1,0 +1,165 @@
+"""The data model of a certificate. Its JSON schema is ``verify/certificate.schema.json``.
+
+Reports are written from this data alone. Reading a certificate never runs code.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from verify.errors import UsageError
+
+SCHEMA_VERSION = 1
+STATUSES = ("passed", "failed", "expected-failure", "not-applicable", "skipped", "not-run")
+
+
+@dataclass
+class Cell:
+    """One check on one dtype, device and implementation.
+
+    Args:
+        status: one of STATUSES; ``reason`` says why for all but passed.
+        worst_ratio: largest error / allowance seen, exact; None where the check compares no numbers.
+        worst_quantity: the quantity it was seen in.
+        not_verified: elements whose allowance was infinite or useless.
+        notes: what a reader should know, e.g. that scalars were judged in float32.
+    """
+
+    check: str
+    dtype: str
+    device: str
+    implementation: str
+    status: str = "not-run"
+    reason: str = ""
+    worst_ratio: float | None = None
+    worst_quantity: str = ""
+    not_verified: int = 0
+    programs: int = 0
+    element_steps: int = 0
+    seconds: float = 0.0
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        return self.check, self.dtype, self.device, self.implementation
+
+
+@dataclass
+class FindingRecord:
+    """A failed claim with its smallest program.
+
+    Args:
+        message: what is wrong, in a few lines.
+        program: the smallest failing program (see :mod:`verify.program`), or None where none is at fault.
+        replay, script: paths of the files that show it.
+    """
+
+    check: str
+    dtype: str
+    device: str
+    implementation: str
+    message: str
+    program: dict[str, Any] | None = None
+    replay: str = ""
+    script: str = ""
+
+
+@dataclass
+class Certificate:
+    """The record of all cells of one subject."""
+
+    subject: str
+    rule: str
+    rule_title: str = ""
+    rule_source: str = ""
+    verdict: str = "incomplete"
+    environment: dict[str, Any] = field(default_factory=dict)
+    cells: list[Cell] = field(default_factory=list)
+    findings: list[FindingRecord] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+    speed: dict[str, float] = field(default_factory=dict)
+    interrupted: bool = False
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Cells by status; planned is their sum."""
+        counted = Counter(cell.status for cell in self.cells)
+        return {"planned": len(self.cells)} | {s: counted.get(s, 0) for s in STATUSES}
+
+    def decide(self) -> str:
+        """Set and return the verdict: certified, not certified or incomplete."""
+        counts = self.counts
+        if counts["failed"] or self.findings:
+            self.verdict = "not certified"
+        elif counts["not-run"] or not counts["passed"] or self.interrupted:
+            self.verdict = "incomplete"
+        else:
+            self.verdict = "certified"
+        return self.verdict
+
+    @property
+    def worst(self) -> Cell | None:
+        """The cell with the largest finite ratio among those that passed."""
+        cells = [c for c in self.cells if c.worst_ratio is not None and c.status == "passed"]
+        return max(cells, key=lambda c: c.worst_ratio or 0.0, default=None)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data in the order of the schema."""
+        return {
+            "schema": "optim-verify-certificate",
+            "version": SCHEMA_VERSION,
+            "verdict": self.verdict,
+            "subject": self.subject,
+            "rule": self.rule,
+            "rule_title": self.rule_title,
+            "rule_source": self.rule_source,
+            "environment": self.environment,
+            "counts": self.counts,
+            "programs": sum(c.programs for c in self.cells),
+            "element_steps": sum(c.element_steps for c in self.cells),
+            "seconds": self.seconds,
+            "speed": self.speed,
+            "interrupted": self.interrupted,
+            "findings": [asdict(f) for f in self.findings],
+            "cells": [asdict(c) for c in self.cells],
+        }
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Write a file whole or not at all.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    text = json.dumps(_finite(data), indent=1, allow_nan=False) + "\n"
+    write_text(path, text)
+
+
+def write_text(path: Path, text: str) -> None:
+    """As :func:`write_json`, for text."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(name, path)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UsageError(f"cannot write {str(path)!r}: {reason}; choose another place") from None
+
+
+def _finite(data: Any) -> Any:
+    """JSON has no infinity: non-finite numbers become the strings that float() reads back."""
+    if isinstance(data, float) and (data != data or data in (float("inf"), float("-inf"))):
+        return repr(data)
+    if isinstance(data, dict):
+        return {k: _finite(v) for k, v in data.items()}
+    if isinstance(data, list | tuple):
+        return [_finite(v) for v in data]
+    return data

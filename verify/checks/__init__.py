@@ -1,0 +1,111 @@
+"""The registry of checks. Each check is one claim with a stable id.
+
+A check is a function ``(context) -> Report``. Its docstring is what ``optim-verify explain ID`` prints:
+what is claimed, how it is tried, and which real bugs it has in mind.
+"""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import importlib
+import inspect
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from verify.errors import UsageError
+
+if TYPE_CHECKING:
+    from verify.checks.context import Context, Report
+
+ALL_DTYPES = ("float64", "float32", "complex64", "complex128", "bfloat16", "float16")
+FORMULA_DTYPES = ("float64", "float32", "complex64", "complex128")
+LOW_DTYPES = ("bfloat16", "float16")
+FAMILIES = ("rule", "precision", "contract")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One claim.
+
+    Args:
+        id: stable, ``family.name``.
+        claim: one sentence that is true of a right optimizer.
+        run: tries to refute it.
+        dtypes: dtypes it speaks of.
+        implementations: implementations it is tried on; None means all.
+    """
+
+    id: str
+    claim: str
+    run: Callable[[Context], Report] = field(repr=False)
+    dtypes: tuple[str, ...] = ALL_DTYPES
+    implementations: tuple[str, ...] | None = None
+
+    @property
+    def explanation(self) -> str:
+        return inspect.cleandoc(self.run.__doc__ or "")
+
+
+CHECKS: dict[str, Check] = {}
+
+
+def check(id: str, claim: str, **kwargs) -> Callable:
+    """Register a check; a duplicate id or a function without explanation is an error."""
+
+    def register(function: Callable[[Context], Report]) -> Callable[[Context], Report]:
+        if id in CHECKS:
+            raise ValueError(f"two checks are called {id!r}")
+        if id.partition(".")[0] not in FAMILIES:
+            raise ValueError(f"check {id!r} belongs to no family of {FAMILIES}")
+        if not function.__doc__:
+            raise ValueError(f"check {id!r} explains nothing")
+        CHECKS[id] = Check(id, claim, function, **kwargs)
+        return function
+
+    return register
+
+
+# Known without importing torch, so that the command line can check its arguments at once.
+IDS = (
+    "rule.step",
+    "rule.state",
+    "rule.groups",
+    "rule.arguments",
+    "rule.counter",
+    "rule.tails",
+    "rule.layouts",
+    "rule.nonfinite",
+    "precision.step",
+    "precision.state",
+    "precision.state_dtype",
+    "contract.side_effects",
+)
+
+
+def all_checks() -> dict[str, Check]:
+    """Every check by id, in the order of IDS."""
+    for family in FAMILIES:
+        importlib.import_module(f"verify.checks.{family}")
+    if tuple(sorted(CHECKS)) != tuple(sorted(IDS)):
+        raise ValueError(f"IDS and the registered checks differ: {set(CHECKS) ^ set(IDS)}")
+    return {id: CHECKS[id] for id in IDS}
+
+
+def select(patterns: Iterable[str]) -> list[str]:
+    """Ids that match any of the patterns (ids or globs such as ``rule*``); no pattern means all.
+
+    Raises:
+        UsageError: a pattern matches nothing.
+    """
+    patterns = list(patterns)
+    chosen: set[str] = set()
+    for pattern in patterns:
+        found = [id for id in IDS if fnmatch.fnmatchcase(id, pattern)]
+        if not found:
+            near = difflib.get_close_matches(pattern, IDS, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"the checks are {', '.join(IDS)}"
+            raise UsageError(f"no check is called {pattern!r}; {hint}")
+        chosen.update(found)
+    return [id for id in IDS if not patterns or id in chosen]

@@ -1,0 +1,175 @@
+"""What a check is given, what it returns, and the search that most checks share."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+from hypothesis.errors import Unsatisfiable
+
+from verify.budgets import Budget
+from verify.oracle import Mismatch, Outcome, Seconds, run_program
+from verify.program import Program
+from verify.reduce import reduce_program
+from verify.subject import LoadedSubject
+
+
+@dataclass
+class Finding:
+    """A claim refuted: the smallest program and what happened in it."""
+
+    message: str
+    program: Program | None = None
+    mismatches: list[Mismatch] = field(default_factory=list)
+    error: str | None = None
+
+
+@dataclass
+class Report:
+    """What became of one cell."""
+
+    status: str = "passed"
+    reason: str = ""
+    worst_ratio: float | None = None
+    worst_quantity: str = ""
+    not_verified: int = 0
+    programs: int = 0
+    element_steps: int = 0
+    seconds: Seconds = field(default_factory=Seconds)
+    notes: list[str] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    speed: dict[str, float] = field(default_factory=dict)
+
+    def record(self, outcome: Outcome, counts=("p",)) -> None:
+        """Add the figures of one program."""
+        self.programs += 1
+        self.element_steps += outcome.element_steps
+        self.not_verified += outcome.not_verified
+        self.seconds.add(outcome.seconds)
+        for quantity, ratio in outcome.worst.items():
+            if self.worst_ratio is None or ratio > self.worst_ratio:
+                self.worst_ratio, self.worst_quantity = ratio, quantity
+        if outcome.scalars != "float64":
+            note = f"numbers common to all elements were judged in {outcome.scalars}, as the subject keeps them"
+            if note not in self.notes:
+                self.notes.append(note)
+
+    def fail(self, finding: Finding) -> Report:
+        self.status = "failed"
+        self.reason = finding.message.splitlines()[0]
+        self.findings.append(finding)
+        return self
+
+    def not_applicable(self, reason: str) -> Report:
+        self.status, self.reason = "not-applicable", reason
+        return self
+
+
+@dataclass
+class Context:
+    """The subject in one cell.
+
+    Args:
+        editable: hyperparameters that live in param groups.
+        in_subject: tells the watchdog when the subject has control.
+    """
+
+    loaded: LoadedSubject
+    dtype: str
+    device: str
+    implementation: str
+    budget: Budget
+    seed: int
+    editable: tuple[str, ...] = ()
+    in_subject: Callable[[bool], None] = lambda inside: None
+
+    def run(self, program: Program, judge: str = "all", ignore: Sequence[int] = ()) -> Outcome:
+        return run_program(self.loaded, program, judge=judge, ignore=ignore, in_subject=self.in_subject)
+
+    @property
+    def place(self) -> dict[str, str]:
+        return {"dtype": self.dtype, "device": self.device, "implementation": self.implementation}
+
+    @property
+    def strategy_arguments(self) -> dict:
+        return {
+            **self.place,
+            "fixed": self.loaded.fixed,
+            "options": tuple(self.loaded.options),
+        }
+
+
+class _Found(Exception):
+    """Stops a search at the first failing program."""
+
+
+def search(
+    context: Context,
+    report: Report,
+    programs: st.SearchStrategy[Program],
+    most: int,
+    *,
+    judge: str = "all",
+    salt: int = 0,
+) -> bool:
+    """Run drawn programs until one fails or ``most`` were run; shrink and record a failure.
+
+    Returns:
+        whether a failure was found.
+    """
+    failing: list[tuple[Program, Outcome]] = []
+    started, inside = time.perf_counter(), 0.0
+
+    def trial(program: Program) -> None:
+        nonlocal inside
+        begin = time.perf_counter()
+        outcome = context.run(program, judge)
+        inside += time.perf_counter() - begin
+        report.record(outcome)
+        if outcome.failed:
+            failing.append((program, outcome))
+            raise _Found
+
+    driven = settings(
+        max_examples=most,
+        phases=[Phase.generate],
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+        print_blob=False,
+    )(given(programs)(trial))
+    try:
+        seed((context.seed << 8) + salt)(driven)()
+    except _Found:
+        pass
+    except Unsatisfiable:
+        report.status, report.reason = "skipped", "no valid hyperparameters could be drawn"
+    # what is not spent in the oracle is spent drawing
+    report.seconds.generation += time.perf_counter() - started - inside
+    if failing:
+        report.fail(shrink(context, *failing[0], judge=judge))
+    return bool(failing)
+
+
+def shrink(
+    context: Context, program: Program, outcome: Outcome, judge: str = "all", ignore: Sequence[int] = ()
+) -> Finding:
+    """A finding with the smallest program that shows the same failure."""
+    from verify.finding import message_for
+
+    small, found = reduce_program(program, outcome, lambda p: context.run(p, judge, ignore), context.loaded)
+    if judge != "all" and found.mismatches:
+        # judge everything once more, to say which quantity goes wrong first
+        whole = context.run(small, "all")
+        if whole.mismatches and whole.mismatches[0].operation == found.mismatches[0].operation:
+            main = [m for m in whole.mismatches if m.quantity == found.mismatches[0].quantity]
+            if main:
+                agrees = main[0].agrees
+                found = replace(found, mismatches=[replace(found.mismatches[0], agrees=agrees)])
+                found.mismatches += [m for m in whole.mismatches if m.quantity != main[0].quantity]
+    return Finding(
+        message_for(context.loaded, small, found), small, list(found.mismatches), found.error
+    )

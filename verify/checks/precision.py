@@ -1,0 +1,80 @@
+"""Family ``precision``: rounding, range and state dtypes."""
+
+from __future__ import annotations
+
+import torch
+
+from reference.rounding import PRECISIONS
+from verify.checks import LOW_DTYPES, check
+from verify.checks.context import Context, Finding, Report
+from verify.checks.rule import _first_trials, bulk
+from verify.lanes import dtype_name
+from verify.oracle import LockStep
+from verify.program import Filling, Parameter, Program, Step
+
+
+@check(
+    "precision.step",
+    "In a low-precision dtype the parameter is as near to the exact value as that dtype allows.",
+    dtypes=LOW_DTYPES,
+)
+def step(context: Context) -> Report:
+    """The programs of rule.step in bfloat16 and float16.
+
+    Half of all mistakes in a formula hide inside bfloat16's rounding: these cells certify rounding and
+    range, not the formula. The formula is certified by the float64 and float32 cells of rule.step.
+    """
+    return bulk(context, "p", salt=4)
+
+
+@check(
+    "precision.state",
+    "In a low-precision dtype every state variable is as near to the exact value as that dtype allows.",
+    dtypes=LOW_DTYPES,
+)
+def state(context: Context) -> Report:
+    """The programs of rule.state in bfloat16 and float16."""
+    if not context.loaded.rule.state:
+        return Report().not_applicable("the rule keeps no state")
+    return bulk(context, "state", salt=5)
+
+
+@check(
+    "precision.state_dtype",
+    "No state is kept in a lower dtype than its parameter's, unless that is declared.",
+)
+def state_dtype(context: Context) -> Report:
+    """After two steps every floating-point state tensor of the parameter's shape is looked at.
+
+    A second moment in float16 flushes small gradients to zero and the next step explodes. An optimizer
+    that means it declares it (low_precision_state, or --low-precision-state NAME).
+    """
+    report = Report()
+    program = Program(
+        **context.place,
+        groups=(_first_trials(context),),
+        parameters=(Parameter((8,), 0, Filling(3)),),
+        operations=(Step((Filling(100),)), Step((Filling(200),))),
+    )
+    run = LockStep(context.loaded, program, judge="p", in_subject=context.in_subject)
+    report.record(run.run())
+    track = run.tracks[0]
+    held = getattr(run.optimizer, "state", {})
+    own = held.get(track.tensor, {}) if hasattr(held, "get") else {}
+    declared = set(context.loaded.subject.low_precision_state)
+    keys = {context.loaded.subject.state_keys.get(n, n) for n in declared} | declared
+    for key, value in own.items() if hasattr(own, "items") else ():
+        if not isinstance(value, torch.Tensor) or value.shape != track.tensor.shape or key in keys:
+            continue
+        found = PRECISIONS.get(dtype_name(value.dtype))
+        wanted = PRECISIONS[context.dtype]
+        if value.is_floating_point() or value.is_complex():
+            if found is None or found.digits < wanted.digits or found.largest < wanted.largest:
+                return report.fail(
+                    Finding(
+                        f"state {key!r} is kept in {dtype_name(value.dtype)} for a {context.dtype} parameter; "
+                        f"if that is meant, declare it with --low-precision-state {key}",
+                        program,
+                    )
+                )
+    return report

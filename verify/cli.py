@@ -1,0 +1,246 @@
+"""The command line.
+
+Exit codes: 0 certified, 1 not certified, 2 the command or the subject cannot be used, 3 incomplete,
+4 a fault of ours, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import difflib
+import sys
+from pathlib import Path
+from typing import Any
+
+from verify import __version__
+from verify.errors import UsageError
+
+EXIT = {"certified": 0, "not certified": 1, "incomplete": 3}
+COMMANDS = ("certify", "rules", "checks", "explain", "replay", "survey")
+
+
+class _Parser(argparse.ArgumentParser):
+    """One clear sentence for a wrong command, and exit 2."""
+
+    def error(self, message: str):  # type: ignore[override]
+        raise UsageError(message)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    top = _Parser(
+        prog="optim-verify",
+        description="Is this optimizer right? Certify a PyTorch optimizer against the equations it claims.",
+        epilog="exit codes: 0 certified, 1 not certified, 2 unusable command or subject, 3 incomplete, 4 our fault",
+    )
+    top.add_argument("--version", action="version", version=f"optim-verify {__version__}")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+
+    certify = commands.add_parser("certify", help="certify an optimizer", description="Certify an optimizer.")
+    certify.add_argument("target", metavar="TARGET", help="module.Class, module:attribute or path/to/file.py:Class")
+    certify.add_argument("--rule", help="the rule it claims (see: optim-verify rules), or path/to/rule.py:NAME")
+    _subject_options(certify)
+    _plan_options(certify)
+    certify.add_argument("--json", metavar="FILE", type=Path, help="write the certificate here")
+    certify.add_argument(
+        "--reports", metavar="DIR", type=Path, default=Path("reports"), help="folder for findings (default: reports)"
+    )
+
+    survey = commands.add_parser(
+        "survey", help="certify every optimizer of torch.optim that has a rule; print the worst ratios",
+        description="Certify every optimizer of torch.optim that has a rule and print the worst ratios.",
+    )
+    _plan_options(survey)
+    survey.add_argument("--json", metavar="FILE", type=Path, help="write verdicts and worst ratios here")
+    survey.add_argument("--reports", metavar="DIR", type=Path, default=Path("reports"), help="folder for findings")
+
+    commands.add_parser("rules", help="list the rules", description="List the rules.")
+    commands.add_parser("checks", help="list the checks", description="List the checks.")
+    explain = commands.add_parser(
+        "explain", help="explain a check, a rule with its derivation, or the allowance",
+        description="Explain a check, a rule with its derivation, or the allowance.",
+    )
+    explain.add_argument("topic", metavar="ID-OR-RULE", help="a check id, a rule, path/to/rule.py:NAME, or 'allowance'")
+    explain.add_argument("--latex", action="store_true", help="equations as LaTeX")
+    replay = commands.add_parser("replay", help="run a finding again", description="Run a finding again; exit 1 while it fails.")
+    replay.add_argument("file", metavar="FILE", type=Path)
+    return top
+
+
+def _subject_options(command: argparse.ArgumentParser) -> None:
+    group = command.add_argument_group("the subject")
+    group.add_argument("--name", action="append", default=[], metavar="HYPERPARAMETER=ARGUMENT",
+                       help="constructor argument of a hyperparameter, e.g. beta1=b1 or beta1=betas[0]")
+    group.add_argument("--arg", action="append", default=[], metavar="ARGUMENT=VALUE",
+                       help="a further constructor argument (a Python literal)")
+    group.add_argument("--state", action="append", default=[], metavar="VARIABLE=KEY",
+                       help="state key of a state variable, e.g. exp_avg=m; 'exp_avg=' means it cannot be seen")
+    group.add_argument("--low-precision-state", action="append", default=[], metavar="VARIABLE",
+                       help="a state variable that is meant to be kept in a lower dtype")
+
+
+def _plan_options(command: argparse.ArgumentParser) -> None:
+    group = command.add_argument_group("what to run (may be repeated)")
+    group.add_argument("--dtype", action="append", default=[], metavar="DTYPE")
+    group.add_argument("--device", action="append", default=[], metavar="DEVICE", help="cpu (default), cuda, ...")
+    group.add_argument("--impl", action="append", default=[], metavar="IMPLEMENTATION",
+                       help="for-loop, foreach, fused, differentiable, capturable, compiled")
+    group.add_argument("--only", action="append", default=[], metavar="ID", help="a check id or a glob such as 'rule*'")
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--budget", default="standard", metavar="BUDGET", help="quick, standard or thorough")
+    command.add_argument("--jobs", type=int, default=0, metavar="N", help="worker processes (default: one per core)")
+
+
+def _pairs(items: list[str], option: str) -> dict[str, str]:
+    pairs = {}
+    for item in items:
+        name, equals, value = item.partition("=")
+        if not equals or not name:
+            raise UsageError(f"{option} wants NAME=VALUE, not {item!r}")
+        pairs[name] = value
+    return pairs
+
+
+def _literal(text: str) -> Any:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _subject(options: argparse.Namespace):
+    from verify.subject import Subject
+
+    return Subject(
+        options.target,
+        options.rule,
+        arguments={k: _literal(v) for k, v in _pairs(options.arg, "--arg").items()},
+        names=_pairs(options.name, "--name"),
+        state_keys=_pairs(options.state, "--state"),
+        low_precision_state=tuple(options.low_precision_state),
+    )
+
+
+def _plan(options: argparse.Namespace):
+    from verify.certification import Plan
+
+    return Plan(
+        options.dtype, options.device or ["cpu"], options.impl, options.only, options.seed, options.budget,
+        options.jobs, options.reports,
+    )
+
+
+def _certify(options: argparse.Namespace) -> int:
+    from verify import report
+    from verify.certification import certify
+    from verify.certificate import write_json
+    from verify.progress import Progress
+
+    if options.json is not None:
+        _check_writable(options.json)
+    subject = _subject(options)
+    with Progress() as progress:
+        certificate = certify(subject, _plan(options), progress.events)
+    saved = options.json
+    if certificate.interrupted and saved is None:
+        saved = options.reports / subject.slug / "certificate.json"
+    if saved is not None:
+        write_json(saved, certificate.to_json())
+    lines = [*report.header(certificate), "", *report.matrix(certificate), *report.findings(certificate)]
+    print("\n".join([*lines, *report.verdict(certificate)]))
+    if saved is not None:
+        print(f"  certificate {saved}")
+    if certificate.interrupted:
+        print(f"interrupted: what was done so far is saved in {saved}", file=sys.stderr)
+        return 130
+    return EXIT[certificate.verdict]
+
+
+def _check_writable(path: Path) -> None:
+    folder = path.parent
+    if path.is_dir():
+        raise UsageError(f"--json {str(path)!r} is a folder; give a file")
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"--json {str(path)!r} cannot be written: {str(folder)!r} is no folder")
+
+
+def _survey(options: argparse.Namespace) -> int:
+    from verify.survey import survey
+
+    return survey(_plan(options), options.json)
+
+
+def _rules(options: argparse.Namespace) -> int:
+    from reference import RULES
+
+    for rule in RULES.values():
+        print(f"{rule.name:<18} {rule.title}\n{'':<18} {rule.source}")
+        if rule.torch:
+            print(f"{'':<18} claimed by {', '.join(rule.torch)}")
+    return 0
+
+
+def _checks(options: argparse.Namespace) -> int:
+    from verify.checks import all_checks
+
+    for check in all_checks().values():
+        print(f"{check.id:<24} {check.claim}\n{'':<24} on {', '.join(check.dtypes)}")
+    return 0
+
+
+def _explain(options: argparse.Namespace) -> int:
+    from verify.explain import explain
+
+    print(explain(options.topic, latex=options.latex))
+    return 0
+
+
+def _replay(options: argparse.Namespace) -> int:
+    from verify.replay import read_replay, replay
+
+    found = read_replay(options.file)
+    fails, text = replay(found)
+    print(f"{found.check} on {found.program.dtype}, {found.program.implementation}: {found.subject.title}")
+    print("\n".join(f"  {line}" for line in text.splitlines()))
+    print("STILL FAILS" if fails else "PASSES NOW")
+    return int(fails)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    try:
+        options = parser().parse_args(arguments)
+        if options.command is None:
+            parser().print_help()
+            return 2
+        return globals()[f"_{options.command}"](options)
+    except UsageError as error:
+        print(f"optim-verify: {_friendly(str(error))}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    except Exception:
+        import traceback
+
+        traceback.print_exc()
+        print("optim-verify: this is a fault of ours; please report it with the lines above", file=sys.stderr)
+        return 4
+
+
+def _friendly(message: str) -> str:
+    """argparse's message for an unknown command, with a near match."""
+    if "invalid choice" in message:
+        word = message.split("invalid choice: ")[1].split("'")[1]
+        near = difflib.get_close_matches(word, COMMANDS, 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"commands are {', '.join(COMMANDS)}"
+        return f"there is no command {word!r}; {hint}"
+    return message
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,86 @@
+"""Offline explanations: a check, a rule with its derivation, the allowance."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from importlib import resources
+
+from verify.errors import UsageError
+
+
+def explain(topic: str, *, latex: bool = False) -> str:
+    """Text about a check id, a rule name (or ``path.py:NAME``), or ``allowance``.
+
+    Raises:
+        UsageError: nothing of that name is known.
+    """
+    from verify.checks import IDS
+
+    if topic == "allowance":
+        return _allowance()
+    if topic in IDS:
+        from verify.checks import all_checks
+
+        check = all_checks()[topic]
+        return f"{check.id}: {check.claim}\n\n{check.explanation}\n\ndtypes: {', '.join(check.dtypes)}"
+    return _rule(topic, IDS, latex)
+
+
+def _allowance() -> str:
+    from reference import rounding
+
+    text = (rounding.__doc__ or "").strip()
+    lines = [text, "", f"FACTOR = {rounding.FACTOR:g}", "", "The worst ratios seen (optim-verify survey):"]
+    data = json.loads(resources.files("verify").joinpath("worst_ratios.json").read_text(encoding="utf-8"))
+    lines.append(f"  torch {data['torch']}, {data['budget']}, seeds {data['seeds']}")
+    for row in data["rows"]:
+        lines.append(f"  {row['subject']:<24} {row['worst_ratio']:.3f}  {row['quantity']}, {row['where']}")
+    return "\n".join(lines)
+
+
+def _rule(topic: str, ids, latex: bool) -> str:
+    from reference import RULES, RuleError, load_rule
+    from reference.lowering.latex import step_latex, step_text
+
+    try:
+        rule = load_rule(topic)
+    except RuleError as error:
+        near = difflib.get_close_matches(topic, [*ids, *RULES, "allowance"], 1)
+        hint = f"; did you mean {near[0]!r}?" if near and ":" not in topic else ""
+        raise UsageError(f"{error}{hint if hint not in str(error) else ''}") from None
+    step = rule.step()
+    if latex:
+        return step_latex(step)
+    lines = [f"{rule.name}: {rule.title}", f"source: {rule.source}", ""]
+    lines += ["hyperparameters"]
+    lines += [f"  {h.name:<14} in {h.domain:<8} default {h.default:g}" for h in rule.hyperparameters]
+    if rule.state:
+        lines += ["state"]
+        lines += [f"  {s.name:<14} from {s.initial}{', one number' if s.scalar else ''}" for s in rule.state]
+    if rule.options:
+        lines += ["options"]
+        lines += [f"  {o.name:<24} {o.about}" for o in rule.options]
+    lines += ["", "step t (default options)", *("  " + x for x in step_text(step).splitlines())]
+    lines += [f"note: {note}" for note in rule.notes]
+    lines += ["", "derivation", *_derivation(rule.name)]
+    return "\n".join(lines)
+
+
+def _derivation(name: str) -> list[str]:
+    import textwrap
+
+    import sympy
+
+    from reference.derivations import derivation
+
+    steps = derivation(name)
+    if not steps:
+        return ["  none recorded: this rule is taken as it is written"]
+    lines = []
+    for number, step in enumerate(steps, start=1):
+        held = "✓" if step.holds() else "✗"
+        lines += textwrap.wrap(f"{number}. {held} {step.text}", 100, initial_indent="  ", subsequent_indent="     ")
+        for side in (step.left, step.right):
+            lines += textwrap.wrap(f"= {sympy.sstr(side)}", 100, initial_indent="       ", subsequent_indent="         ")
+    return lines

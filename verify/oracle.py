@@ -1,0 +1,633 @@
+"""The lock-step oracle: run a program on subject and reference together and compare every step.
+
+Before every step the reference starts from the subject's actual parameter, and from its actual state
+where that can be matched; otherwise it carries its own state with the allowance that has gathered.
+Bulk values come from array code; whatever looks outside is evaluated again in ball arithmetic.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from reference.lowering.array import lower_to_arrays
+from reference.lowering.ball import distance, exact_step
+from reference.rounding import FACTOR, PRECISIONS, Precision
+from reference.rule import unset_symbol
+from verify.errors import one_line
+from verify.lanes import DTYPES, as_float64, dtype_name, fill
+from verify.program import Edit, Filling, Parameter, Program, Repeat, SetCount, Step
+from verify.subject import LoadedSubject
+
+# Bulk float64 values are off by at most 1/FACTOR of an allowance (see reference.rounding).
+CERTAIN = (FACTOR - 1) / FACTOR
+CONFIRMED_PER_STEP = 16
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """A quantity of one element that is certainly outside its allowance.
+
+    Args:
+        quantity: ``"p"``, a state variable's name, or ``"step"``.
+        operation: index of the operation after which it was seen.
+        count: number of the step for this parameter (1 at the first).
+        parameter, element: which parameter, and which of its elements (of its real parts).
+        got, exact, allowance, ratio: the numbers; ``exact`` is the midpoint of the enclosure.
+        agrees: quantities of the same element that were inside.
+        values: every symbol of the equations, before the step.
+    """
+
+    quantity: str
+    operation: int
+    count: int
+    parameter: int
+    element: int
+    got: float
+    exact: float
+    allowance: float
+    ratio: float
+    agrees: tuple[str, ...] = ()
+    values: Mapping[str, float] = field(default_factory=dict)
+    note: str = ""
+
+
+@dataclass
+class Seconds:
+    """Where the time of a run went, in seconds."""
+
+    subject: float = 0.0
+    reference: float = 0.0
+    generation: float = 0.0
+
+    def add(self, other: Seconds) -> None:
+        self.subject += other.subject
+        self.reference += other.reference
+        self.generation += other.generation
+
+
+@dataclass
+class Outcome:
+    """What became of one program."""
+
+    mismatches: list[Mismatch] = field(default_factory=list)
+    error: str | None = None
+    error_operation: int = -1
+    unsupported: str | None = None
+    worst: dict[str, float] = field(default_factory=dict)
+    element_steps: int = 0
+    not_verified: int = 0
+    scalars: str = "float64"
+    seconds: Seconds = field(default_factory=Seconds)
+
+    @property
+    def failed(self) -> bool:
+        return bool(self.mismatches) or self.error is not None
+
+
+class SubjectRaised(Exception):
+    """The subject raised where it had no reason to."""
+
+
+class _Track:
+    """One parameter as it is followed through a program."""
+
+    def __init__(self, spec: Parameter, program: Program):
+        dtype = DTYPES[program.dtype]
+        values = fill(spec.initial, spec.shape, dtype).to(program.device)
+        self.spec = spec
+        self.tensor = _laid_out(values, spec.layout)
+        self.leaf = self.tensor.requires_grad_(True)
+        if program.implementation == "differentiable":
+            self.tensor = self.leaf.clone()
+            self.tensor.retain_grad()
+        self.count = 0
+        self.before = as_float64(self.tensor)
+        self.seen: dict[str, Any] = {}
+        self.carried: dict[str, tuple[Any, Any]] = {}
+        self.set_variables: set[str] = set()
+        self.history: list[dict[str, Any]] = []
+        self.gradient: np.ndarray | None = None
+
+
+def _laid_out(values: torch.Tensor, layout: str) -> torch.Tensor:
+    """A copy of ``values`` in another memory layout (contiguous where the shape has no such layout)."""
+    if layout == "transposed" and values.ndim >= 2:
+        order = [*range(values.ndim - 2), values.ndim - 1, values.ndim - 2]
+        out = torch.empty_strided(
+            values.shape, _permuted_strides(values.shape, order), dtype=values.dtype, device=values.device
+        )
+    elif layout == "strided" and values.ndim >= 1:
+        wide = values.new_zeros((*values.shape[:-1], 2 * values.shape[-1]))
+        out = wide[..., ::2]
+    elif layout == "channels_last" and values.ndim == 4:
+        return values.clone().contiguous(memory_format=torch.channels_last)
+    else:
+        return values.clone(memory_format=torch.contiguous_format)
+    with torch.no_grad():
+        out.copy_(values)
+    return out.detach()
+
+
+def _permuted_strides(shape: torch.Size, order: list[int]) -> tuple[int, ...]:
+    strides, step = [0] * len(shape), 1
+    for axis in reversed(order):
+        strides[axis] = step
+        step *= max(1, shape[axis])
+    return tuple(strides)
+
+
+@contextmanager
+def quiet():
+    """Silence warnings of the subject and of array code that meets infinities."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        yield
+
+
+class LockStep:
+    """One program on one subject, with the reference beside it.
+
+    Args:
+        loaded: the subject.
+        program: what to do.
+        scalars: precision in which the subject computes numbers common to all elements.
+        judge: ``"p"`` to judge the parameter alone, ``"state"`` for state and counters alone, or
+            ``"all"``.
+        ignore: elements of the first parameter (of its real parts) that are not judged.
+        in_subject: called with True before and False after control is handed to the subject.
+    """
+
+    def __init__(
+        self,
+        loaded: LoadedSubject,
+        program: Program,
+        *,
+        scalars: str = "float64",
+        judge: str = "all",
+        ignore: Sequence[int] = (),
+        in_subject=None,
+    ):
+        self.judge, self.ignore = judge, list(ignore)
+        self.loaded = loaded
+        self.program = program
+        self.rule_step = loaded.rule.step(program.options)
+        self.variables = {s.name: s for s in self.rule_step.state}
+        self.outcome = Outcome(scalars=scalars)
+        self.precision = PRECISIONS[program.dtype]
+        self.u, self.tiny = FACTOR * self.precision.unit, FACTOR * self.precision.smallest
+        self.w = FACTOR * PRECISIONS[scalars].unit
+        self.w_entry = 0.0 if scalars == "float64" else self.w
+        self.in_subject = in_subject or (lambda inside: None)
+        self.values = [dict(loaded.rule.defaults) | loaded.fixed | dict(g) for g in program.groups]
+        self.optimizer: Any = None
+        self.tracks: list[_Track] = []
+
+    # -- driving the subject -------------------------------------------------------------------
+
+    def run(self) -> Outcome:
+        """Do every operation, stopping at the first mismatch or exception."""
+        started = time.perf_counter()
+        with quiet():
+            self.tracks = [_Track(p, self.program) for p in self.program.parameters]
+            self.outcome.seconds.generation += time.perf_counter() - started
+            try:
+                self._call(self._build)
+                for index, op in enumerate(self.program.operations):
+                    self._do(index, op)
+                    if self.outcome.mismatches or self.outcome.unsupported:
+                        break
+            except SubjectRaised as error:
+                self.outcome.error = str(error)
+        return self.outcome
+
+    def _call(self, function, *args):
+        """Hand control to the subject, on the clock."""
+        self.in_subject(True)
+        started = time.perf_counter()
+        try:
+            return function(*args)
+        except Exception as error:
+            raise SubjectRaised(one_line(error)) from error
+        finally:
+            self.outcome.seconds.subject += time.perf_counter() - started
+            self.in_subject(False)
+
+    def _build(self) -> None:
+        program = self.program
+        groups: list[dict[str, Any]] = []
+        for index, values in enumerate(program.groups):
+            params = [t.tensor for t in self.tracks if t.spec.group == index]
+            own = self.loaded.constructor_arguments(values, {}) if index else {}
+            groups.append({"params": params, **own})
+        first = {k: v for k, v in self.values[0].items() if k not in self.loaded.fixed}
+        self.optimizer = self.loaded.build(groups, first, program.options, program.implementation)
+
+    def _do(self, index: int, op) -> None:
+        if isinstance(op, Edit):
+            groups = getattr(self.optimizer, "param_groups", [])
+            if op.group < len(groups) and self.loaded.edit(groups[op.group], op.name, op.value):
+                self.values[op.group][op.name] = op.value
+        elif isinstance(op, SetCount):
+            self._set_count(op.count)
+        else:
+            started = time.perf_counter()
+            if isinstance(op, Step):
+                self._set_gradients(op)
+            self.outcome.seconds.generation += time.perf_counter() - started
+            self._call(self.optimizer.step)
+            started = time.perf_counter()
+            self._compare(index)
+            self.outcome.seconds.reference += time.perf_counter() - started
+
+    def _set_gradients(self, op: Step) -> None:
+        for track, filling in zip(self.tracks, op.gradients, strict=True):
+            if filling is None:
+                track.tensor.grad = None
+                track.gradient = None
+                continue
+            gradient = _gradient(filling, track.spec, self.program)
+            track.gradient = as_float64(gradient)
+            if self.program.reuse_gradients and track.tensor.grad is not None:
+                with torch.no_grad():
+                    track.tensor.grad.copy_(gradient)
+            else:
+                track.tensor.grad = gradient
+
+    def _set_count(self, count: int) -> None:
+        def reload() -> str | None:
+            saved = _copy(self.optimizer.state_dict())
+            known = {"step", self.loaded.subject.state_keys.get("step", "step")}
+            for s in self.loaded.rule.state:
+                known |= {s.name, *s.keys, self.loaded.subject.state_keys.get(s.name, s.name)}
+            key = self.loaded.subject.state_keys.get("step", "step")
+            found = False
+            for own in saved["state"].values():
+                for name, value in own.items():
+                    scalar = isinstance(value, int | float) or (isinstance(value, torch.Tensor) and value.ndim == 0)
+                    if name not in known and scalar and not isinstance(value, bool):
+                        return f"its state holds {name!r}, which a changed counter would contradict"
+                if key in own:
+                    old = own[key]
+                    own[key] = torch.full_like(old, count) if isinstance(old, torch.Tensor) else type(old)(count)
+                    found = True
+            if not found:
+                return "its state holds no step counter"
+            self.optimizer.load_state_dict(saved)
+            return None
+
+        self.outcome.unsupported = self._call(reload)
+        if self.outcome.unsupported is None:
+            for track in self.tracks:
+                if track.count:
+                    track.count = count
+                    track.seen = self._read_state(track)
+
+    # -- comparing -----------------------------------------------------------------------------
+
+    def _read_state(self, track: _Track) -> dict[str, Any]:
+        found = self.loaded.find_state(self.optimizer, track.tensor)
+        state: dict[str, Any] = {}
+        for name, value in found.items():
+            if name not in self.variables:
+                continue
+            if self.variables[name].scalar:
+                unit = 2.0**-53
+                if isinstance(value, torch.Tensor):
+                    unit = PRECISIONS[dtype_name(value.dtype)].unit
+                    value = value.item()
+                state[name] = float(value.real if isinstance(value, complex) else value)
+                state["store_" + name] = FACTOR * unit
+            else:
+                state[name] = as_float64(value)
+                coarse = PRECISIONS.get(dtype_name(value.dtype))
+                if coarse and coarse.digits < self.precision.digits:
+                    state["dtype_" + name] = coarse
+        return state
+
+    def _compare(self, operation: int) -> None:
+        for index, track in enumerate(self.tracks):
+            after = as_float64(track.tensor)
+            if track.gradient is None:
+                if not np.array_equal(after, track.before, equal_nan=True):
+                    self._moved_without_gradient(operation, index, track, after)
+                    return
+                continue
+            track.count += 1
+            state = self._read_state(track)
+            self._compare_parameter(operation, index, track, after, state)
+            if self.outcome.mismatches:
+                return
+            self._compare_count(operation, index, track)
+            track.before, track.seen = after, state
+
+    def _inputs(self, track: _Track) -> tuple[dict[str, Any], bool]:
+        """Symbols before the step, and whether any state is carried by the reference."""
+        v: dict[str, Any] = dict(self.values[track.spec.group])
+        v |= {"p": track.before, "g": track.gradient, "t": track.count}
+        carried = False
+        for name, variable in self.variables.items():
+            error: Any = 0.0
+            if name in track.seen and name in (track.set_variables or ()):
+                value = track.seen[name]
+            elif name in track.carried:
+                value, error = track.carried[name]
+                carried = True
+            else:
+                start = variable.initial
+                number = float(v[start] if isinstance(start, str) else start)
+                value = number if variable.scalar else np.full(len(track.before), number)
+            v[name], v["e_" + name] = value, error
+            if variable.scalar:
+                v["store_" + name] = track.seen.get("store_" + name, FACTOR * 2.0**-53)
+            if variable.unset_at_first:
+                v[unset_symbol(name).name] = int(name not in track.set_variables)
+        return v, carried
+
+    def _compare_parameter(self, operation, index, track: _Track, after: np.ndarray, state: dict) -> None:
+        v, carried = self._inputs(track)
+        for name in self.variables:
+            # how a scalar state tensor rounds is known once it is there
+            if "store_" + name in state:
+                v["store_" + name] = state["store_" + name]
+        evaluate = lower_to_arrays(self.rule_step, carried)
+        results = self._evaluate(evaluate, v)
+        if carried:
+            track.history.append(v)
+        else:
+            track.history = [v]
+        outside: list[Mismatch] = []
+        agrees: list[str] = []
+        self.outcome.element_steps += len(after)
+        for name, (value, error) in zip(self.rule_step.outputs, results, strict=True):
+            if name == "p":
+                if self.judge == "state":
+                    continue
+                got: Any = after
+            elif not self._is_kept(name, v):
+                continue
+            elif name in state:
+                got = state[name]
+                track.set_variables.add(name)
+                track.carried.pop(name, None)
+                if self.judge == "p":
+                    continue
+                if "dtype_" + name in state:
+                    error = self._stored_coarsely(value, error, state["dtype_" + name])
+            else:
+                track.set_variables.add(name)
+                track.carried[name] = (value, 0.0 if error is None else error)
+                continue
+            found = self._judge(name, value, error, got, v, carried, operation, index, track)
+            if found is None:
+                agrees.append(name)
+            else:
+                outside.append(found)
+        if outside:
+            where = outside[0].element
+            same = [m for m in outside if m.element == where]
+            self.outcome.mismatches = [replace(m, agrees=tuple(agrees)) for m in same]
+
+    def _is_kept(self, name: str, v: dict) -> bool:
+        needs = self.variables[name].needs
+        return needs is None or v[needs] != 0
+
+    def _stored_coarsely(self, value, error, precision: Precision):
+        """Rounding of a state that is kept in a coarser dtype than the parameter's."""
+        own = FACTOR * (precision.unit * np.abs(value) + precision.smallest)
+        return own if error is None else own + error
+
+    def _evaluate(self, evaluate, v: dict):
+        return evaluate(np, self.u, self.tiny, self.w, self.w_entry, self.precision.largest, v)
+
+    def _judge(self, name, value, error, got, v, carried, operation, index, track) -> Mismatch | None:
+        """None when the quantity is inside its allowance for every element that can be verified."""
+        scalar = not isinstance(got, np.ndarray)
+        got, value = np.atleast_1d(got), np.broadcast_to(value, np.shape(np.atleast_1d(got)))
+        error = 0.0 if error is None else error
+        difference = np.abs(got - value)
+        inside = difference <= CERTAIN * error
+        if self.ignore and index == 0 and not scalar:
+            inside[self.ignore] = True
+        if name == "p":
+            self._count_not_verified(value, error, track)
+        if inside.all():
+            self._note_worst(name, difference, error, got, v, carried, track, scalar)
+            return None
+        found = self._confirm(name, ~inside, got, v, carried, operation, index, track, scalar)
+        if found is None:
+            self._note_worst(name, np.where(inside, difference, 0.0), error, got, v, carried, track, scalar)
+        return found
+
+    def _count_not_verified(self, value, error, track: _Track) -> None:
+        size = np.abs(value) + np.abs(track.before) + self.precision.smallest * 2.0**self.precision.digits
+        self.outcome.not_verified += len(value) - int(np.count_nonzero(error < size))
+
+    def _note_worst(self, name, difference, error, got, v, carried, track, scalar) -> None:
+        if not isinstance(error, np.ndarray) and error == 0:
+            self.outcome.worst.setdefault(name, 0.0)
+            return
+        ratios = difference / error
+        if not len(ratios):
+            return
+        at = int(ratios.argmax())
+        if not ratios[at] < math.inf:
+            ratios = np.nan_to_num(ratios, nan=0.0, posinf=0.0)
+            at = int(ratios.argmax())
+        worst = self.outcome.worst.get(name, -1.0)
+        if ratios[at] <= worst:
+            return
+        for at in np.argsort(-ratios)[:CONFIRMED_PER_STEP]:
+            allowance = self._careful_allowance(name, int(at), v, carried, track, scalar)
+            if ratios[at] > worst and math.isfinite(allowance):
+                ratio = self._exact_ratio(name, int(at), float(got[at]), allowance, track)[0]
+                self.outcome.worst[name] = max(ratio, worst, 0.0)
+                return
+
+    def _careful_allowance(self, name, element: int, v, carried, track, scalar: bool) -> float:
+        """Allowance of one element, infinite where some order of evaluation overflows on the way."""
+        one = {k: (x[element : element + 1] if isinstance(x, np.ndarray) else x) for k, x in v.items()}
+        careful = lower_to_arrays(self.rule_step, carried, careful=True)
+        value, error = dict(zip(self.rule_step.outputs, self._evaluate(careful, one), strict=True))[name]
+        coarse = None if scalar else self._coarse_state(name, track)
+        if coarse:
+            error = self._stored_coarsely(value, error, coarse)
+        return float(np.ravel(0.0 if error is None else error)[0])
+
+    def _exact_ratio(self, name, element: int, got: float, allowance: float, track) -> tuple[float, float]:
+        """Certain ratio of one element, and the exact value."""
+        ball = self._exact(name, element, allowance, track)
+        middle = float(ball.mid())
+        if not math.isfinite(got):
+            return (math.inf if ball.is_finite() else 0.0), middle
+        certain = distance(ball, got)
+        if math.isnan(certain):
+            return 0.0, middle
+        if allowance == 0:
+            return (0.0 if certain <= 0 else math.inf), middle
+        return max(0.0, certain) / allowance, middle
+
+    def _exact(self, name: str, element: int, allowance: float, track: _Track):
+        """Enclosure of a new value, through all steps for which the state was carried."""
+        resolution = {n: allowance for n in self.rule_step.outputs}
+        exact: dict[str, Any] = {}
+        for v in track.history:
+            inputs = _element(v, element)
+            for state, ball in exact.items():
+                if state != "p" and v.get("e_" + state) is not None and not _is_zero(v["e_" + state]):
+                    inputs[state] = ball
+            exact = exact_step(self.rule_step, inputs, resolution)
+        return exact[name]
+
+    def _confirm(self, name, suspicious, got, v, carried, operation, index, track, scalar) -> Mismatch | None:
+        """Careful evaluation of suspicious elements, then ball arithmetic for the furthest out."""
+        where = np.nonzero(suspicious)[0]
+        careful = lower_to_arrays(self.rule_step, carried, careful=True)
+        subset = v if scalar else {k: (x[where] if isinstance(x, np.ndarray) else x) for k, x in v.items()}
+        results = dict(zip(self.rule_step.outputs, self._evaluate(careful, subset), strict=True))
+        value, error = results[name]
+        shape = where.shape
+        value = np.broadcast_to(value, shape)
+        coarse = self._coarse_state(name, track)
+        if coarse:
+            error = self._stored_coarsely(value, error, coarse)
+        error = np.broadcast_to(0.0 if error is None else error, shape).astype(float)
+        size = np.abs(value) + np.abs(v["p"][where] if not scalar else 0.0)
+        room = self.precision.smallest * 2.0**self.precision.digits
+        useful = np.isfinite(error) & (error < size + room) | (error == 0)
+        ratios = np.where(useful, np.abs(got[where] - value) / error, -1.0)
+        ratios = np.where(np.isnan(ratios), np.where(useful, math.inf, -1.0), ratios)
+        if (error == 0).any():
+            same = (got[where] == value) | (np.isnan(got[where]) & np.isnan(value))
+            ratios = np.where((error == 0) & same, 0.0, ratios)
+        for at in np.argsort(-ratios)[:CONFIRMED_PER_STEP]:
+            if ratios[at] <= CERTAIN:
+                break
+            element = int(where[at])
+            ratio, exact = self._exact_ratio(name, element, float(got[element]), float(error[at]), track)
+            if ratio > 1:
+                return Mismatch(
+                    name, operation, track.count, index, element, float(got[element]), exact,
+                    float(error[at]), ratio, values=_element(v, element),
+                )
+            self.outcome.worst[name] = max(ratio, self.outcome.worst.get(name, 0.0))
+        return None
+
+    def _coarse_state(self, name: str, track: _Track) -> Precision | None:
+        if name == "p" or self.variables[name].scalar:
+            return None
+        return self._read_state(track).get("dtype_" + name)
+
+    def _compare_count(self, operation: int, index: int, track: _Track) -> None:
+        if self.judge == "p":
+            return
+        count = self.loaded.find_count(self.optimizer, track.tensor)
+        if count is None:
+            return
+        got = float(count.item() if isinstance(count, torch.Tensor) else count)
+        if got != track.count:
+            self.outcome.mismatches.append(
+                Mismatch("step", operation, track.count, index, 0, got, float(track.count), 0.0, math.inf)
+            )
+
+    def _moved_without_gradient(self, operation, index, track: _Track, after: np.ndarray) -> None:
+        element = int(np.nonzero(~((after == track.before) | np.isnan(after)))[0][0])
+        self.outcome.mismatches.append(
+            Mismatch(
+                "p", operation, track.count, index, element, float(after[element]),
+                float(track.before[element]), 0.0, math.inf, note="it has no gradient and must not move",
+            )
+        )
+
+
+def _gradient(filling: Filling, spec: Parameter, program: Program) -> torch.Tensor:
+    dtype = DTYPES[program.dtype]
+    if filling.expanded:
+        one = fill(filling, (), dtype).to(program.device)
+        return one.expand(spec.shape)
+    values = fill(filling, spec.shape, dtype).to(program.device)
+    if spec.layout == "transposed_gradient":
+        return _laid_out(values, "transposed")
+    if spec.layout in ("strided", "channels_last"):
+        return _laid_out(values, spec.layout)
+    return values
+
+
+def _element(v: Mapping[str, Any], element: int) -> dict[str, Any]:
+    """Symbols of one element, as plain numbers."""
+    return {
+        k: (float(x[element]) if isinstance(x, np.ndarray) else x)
+        for k, x in v.items()
+        if not k.startswith(("e_", "store_"))
+    }
+
+
+def _copy(data: Any) -> Any:
+    """A deep copy of a state dict, also of tensors that belong to a graph."""
+    if isinstance(data, torch.Tensor):
+        return data.detach().clone()
+    if isinstance(data, Mapping):
+        return {k: _copy(v) for k, v in data.items()}
+    if isinstance(data, list):
+        return [_copy(v) for v in data]
+    return copy.deepcopy(data)
+
+
+def _is_zero(error: Any) -> bool:
+    return not isinstance(error, np.ndarray) and error == 0
+
+
+def run_program(
+    loaded: LoadedSubject,
+    program: Program,
+    *,
+    scalars: str = "float64",
+    judge: str = "all",
+    ignore: Sequence[int] = (),
+    in_subject=None,
+) -> Outcome:
+    """Run a program in lock-step.
+
+    When it is outside with Python doubles for scalars, and the subject keeps scalars of a parameter in
+    tensors of a lower precision (a float32 step counter, say), it is judged once more with that
+    precision; ``outcome.scalars`` says which was used.
+    """
+    run = LockStep(loaded, program, scalars=scalars, judge=judge, ignore=ignore, in_subject=in_subject)
+    outcome = run.run()
+    lower = _scalar_dtype(run)
+    if outcome.mismatches and lower and PRECISIONS[lower].digits < PRECISIONS[scalars].digits:
+        again = LockStep(
+            loaded, program, scalars=lower, judge=judge, ignore=ignore, in_subject=in_subject
+        ).run()
+        again.seconds.add(outcome.seconds)
+        if not again.failed:
+            return again
+    return outcome
+
+
+def _scalar_dtype(run: LockStep) -> str | None:
+    """The lowest precision among scalar state tensors, None when all are Python numbers."""
+    names = []
+    for track in run.tracks:
+        state = getattr(run.optimizer, "state", None)
+        try:
+            own = state.get(track.tensor, {}) if isinstance(state, Mapping) else {}
+            lanes = {k for s in run.rule_step.state if not s.scalar for k in (s.name, *s.keys)}
+            names += [
+                dtype_name(x.dtype)
+                for k, x in own.items()
+                if isinstance(x, torch.Tensor) and x.ndim == 0 and x.is_floating_point() and k not in lanes
+            ]
+        except Exception:  # a subject whose state cannot be read has no scalar tensors to speak of
+            continue
+    known = [n for n in names if n in PRECISIONS]
+    return min(known, key=lambda n: PRECISIONS[n].digits) if known else None

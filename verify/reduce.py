@@ -1,0 +1,233 @@
+"""Shrink a failing program: to the one lane that is furthest outside, then to the smallest program.
+
+Every candidate is run again and kept only when it still fails in the same quantity, so what is left
+is a program that fails by itself. Deterministic: the same failure always ends in the same program.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from verify.lanes import DTYPES, as_float64, fill
+from verify.oracle import Mismatch, Outcome
+from verify.program import Edit, Filling, Parameter, Program, SetCount, Step
+from verify.subject import LoadedSubject
+
+MOST_RUNS = 400
+SIMPLE_NUMBERS = (0.0, 1.0, 0.5, 2.0, -1.0, 0.1)
+
+
+def reduce_program(
+    program: Program, outcome: Outcome, run: Callable[[Program], Outcome], loaded: LoadedSubject
+) -> tuple[Program, Outcome]:
+    """The smallest failing program that greedy simplification finds, and its outcome.
+
+    Args:
+        program, outcome: what failed.
+        run: runs a candidate.
+        loaded: the subject, for the domains that hyperparameters must stay in.
+    """
+    best, best_outcome = program, outcome
+    runs = 0
+
+    def attempt(candidate: Program) -> bool:
+        nonlocal best, best_outcome, runs
+        if runs >= MOST_RUNS or candidate == best or not _in_domain(candidate, loaded):
+            return False
+        runs += 1
+        found = run(candidate)
+        if not same_failure(outcome, found):
+            return False
+        best, best_outcome = candidate, found
+        return True
+
+    # a learning rate or an epsilon of zero is allowed, but shows nothing
+    may_vanish = {h.name for h in loaded.rule.hyperparameters if 0 in h.trials or h.default == 0}
+    attempt(_up_to_failure(best, outcome))
+    if outcome.mismatches:
+        attempt(_one_lane(best, best_outcome.mismatches[0]))
+    progress = True
+    while progress and runs < MOST_RUNS:
+        progress = False
+        simplifiers = (
+            _fewer_operations,
+            _fewer_parameters,
+            _simpler_options,
+            lambda p: _simpler_numbers(p, may_vanish),
+            _simpler_values,
+        )
+        for candidates in simplifiers:
+            again = True
+            while again and runs < MOST_RUNS:
+                again = any(attempt(c) for c in candidates(best))
+                progress = progress or again
+    return best, best_outcome
+
+
+def _in_domain(program: Program, loaded: LoadedSubject) -> bool:
+    """Whether the rule speaks of these hyperparameters, through every edit."""
+    rule = loaded.rule
+    known = {h.name: h for h in rule.hyperparameters}
+    options = rule.step(program.options).options
+    groups = [dict(rule.defaults) | loaded.fixed | dict(g) for g in program.groups]
+    for op in (None, *program.operations):
+        if isinstance(op, Edit):
+            groups[op.group][op.name] = op.value
+        elif op is not None:
+            continue
+        for values in groups:
+            if not all(known[k].contains(x) for k, x in values.items()):
+                return False
+            if not rule.constraint(values, options):
+                return False
+    return True
+
+
+def same_failure(one: Outcome, other: Outcome) -> bool:
+    """Whether both failed in the same way: by raising, or outside in a common quantity."""
+    if one.error is not None:
+        return other.error is not None and other.error.split(":")[0] == one.error.split(":")[0]
+    kinds = {m.quantity for m in one.mismatches}
+    return any(m.quantity in kinds for m in other.mismatches)
+
+
+def _up_to_failure(program: Program, outcome: Outcome) -> Program:
+    if not outcome.mismatches:
+        return program
+    return program.with_operations(program.operations[: outcome.mismatches[0].operation + 1])
+
+
+def _explicit(filling: Filling, spec: Parameter, dtype: str, element: int) -> Filling:
+    if filling.values is not None and len(filling.values) == 1:
+        return filling
+    shape = () if filling.expanded else spec.shape
+    values = as_float64(fill(filling, shape, DTYPES[dtype]))
+    width = 2 if DTYPES[dtype].is_complex else 1
+    first = (element // width * width) % max(1, len(values))
+    return Filling(values=tuple(float(x) for x in values[first : first + width]))
+
+
+def _one_lane(program: Program, mismatch: Mismatch) -> Program:
+    """The failing element alone, with explicit values; other parameters keep their first element."""
+
+    def lane(index: int) -> int:
+        return mismatch.element if index == mismatch.parameter else 0
+
+    parameters = tuple(
+        Parameter((1,), p.group, _explicit(p.initial, p, program.dtype, lane(i)))
+        for i, p in enumerate(program.parameters)
+        if 0 not in p.shape or i == mismatch.parameter
+    )
+    if len(parameters) != len(program.parameters):
+        return program
+    operations = [
+        Step(
+            tuple(
+                None if g is None else _explicit(g, p, program.dtype, lane(i))
+                for i, (g, p) in enumerate(zip(op.gradients, program.parameters, strict=True))
+            )
+        )
+        if isinstance(op, Step)
+        else op
+        for op in program.operations
+    ]
+    return replace(program, parameters=parameters, operations=tuple(operations))
+
+
+def _fewer_operations(program: Program) -> Iterator[Program]:
+    for index in range(len(program.operations)):
+        rest = program.operations[:index] + program.operations[index + 1 :]
+        if rest:
+            yield program.with_operations(rest)
+
+
+def _fewer_parameters(program: Program) -> Iterator[Program]:
+    if len(program.parameters) > 1:
+        for index in range(len(program.parameters)):
+            operations = tuple(
+                Step(op.gradients[:index] + op.gradients[index + 1 :]) if isinstance(op, Step) else op
+                for op in program.operations
+            )
+            left = program.parameters[:index] + program.parameters[index + 1 :]
+            yield replace(program, parameters=left, operations=operations)
+    if len(program.groups) > 1:
+        operations = tuple(
+            replace(op, group=0) if isinstance(op, Edit) else op for op in program.operations
+        )
+        together = tuple(replace(p, group=0) for p in program.parameters)
+        for kept in program.groups:
+            yield replace(program, groups=(kept,), parameters=together, operations=operations)
+    for index, p in enumerate(program.parameters):
+        if p.layout != "contiguous":
+            plain = replace(p, layout="contiguous")
+            yield replace(
+                program, parameters=program.parameters[:index] + (plain,) + program.parameters[index + 1 :]
+            )
+
+
+def _simpler_options(program: Program) -> Iterator[Program]:
+    if program.reuse_gradients:
+        yield replace(program, reuse_gradients=False)
+    for name, value in program.options.items():
+        if value:
+            yield replace(program, options={**program.options, name: False})
+
+
+def _rank(value: float) -> tuple:
+    """Smaller is simpler to read."""
+    if value in SIMPLE_NUMBERS:
+        return (0, SIMPLE_NUMBERS.index(value))
+    return (1, len(repr(value)), abs(math.log2(abs(value))) if value else 0)
+
+
+def _simpler(value: float) -> Iterator[float]:
+    for candidate in (*SIMPLE_NUMBERS, float(f"{value:.1g}"), float(f"{value:.2g}")):
+        if _rank(candidate) < _rank(value):
+            yield candidate
+
+
+def _simpler_numbers(program: Program, may_vanish: set[str]) -> Iterator[Program]:
+    for index, group in enumerate(program.groups):
+        for name, value in group.items():
+            for number in _simpler(value):
+                if number == 0 and name not in may_vanish:
+                    continue
+                changed = {**group, name: type(value)(number)}
+                yield replace(
+                    program, groups=program.groups[:index] + (changed,) + program.groups[index + 1 :]
+                )
+    for index, op in enumerate(program.operations):
+        if isinstance(op, Edit):
+            for number in _simpler(op.value):
+                yield _with_operation(program, index, replace(op, value=number))
+        elif isinstance(op, SetCount) and op.count > 1:
+            yield _with_operation(program, index, SetCount(op.count // 2))
+
+
+def _with_operation(program: Program, index: int, op) -> Program:
+    return program.with_operations(program.operations[:index] + (op,) + program.operations[index + 1 :])
+
+
+def _simpler_filling(filling: Filling) -> Iterator[Filling]:
+    if filling.values is None or len(filling.values) > 2:
+        return
+    for index, value in enumerate(filling.values):
+        for number in _simpler(value):
+            yield replace(filling, values=filling.values[:index] + (number,) + filling.values[index + 1 :])
+
+
+def _simpler_values(program: Program) -> Iterator[Program]:
+    for index, p in enumerate(program.parameters):
+        for filling in _simpler_filling(p.initial):
+            changed = replace(p, initial=filling)
+            yield replace(
+                program, parameters=program.parameters[:index] + (changed,) + program.parameters[index + 1 :]
+            )
+    for at, op in enumerate(program.operations):
+        if isinstance(op, Step):
+            for index, g in enumerate(op.gradients):
+                for filling in _simpler_filling(g) if g is not None else ():
+                    gradients = op.gradients[:index] + (filling,) + op.gradients[index + 1 :]
+                    yield _with_operation(program, at, Step(gradients))

@@ -1,0 +1,133 @@
+"""The certificate in a terminal: matrix of cells, findings, verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from verify.certificate import Cell, Certificate, FindingRecord
+
+MARKS = {
+    "passed": "✓",
+    "failed": "✗",
+    "expected-failure": "x",
+    "not-applicable": "–",
+    "skipped": "s",
+    "not-run": "?",
+}
+_ORDER = ("failed", "not-run", "skipped", "expected-failure", "passed", "not-applicable")
+
+
+def header(certificate: Certificate) -> list[str]:
+    """What is run against what, where."""
+    environment = certificate.environment
+    return [
+        f"optim-verify {environment.get('optim-verify')} · torch {environment.get('torch')} · "
+        f"{', '.join(environment.get('devices', []))} · seed {environment.get('seed')} · {environment.get('budget')}",
+        f"{certificate.subject} against rule {certificate.rule} ({certificate.rule_source})",
+    ]
+
+
+def _combined(cells: Iterable[Cell]) -> str:
+    found = {c.status for c in cells}
+    return next((MARKS[s] for s in _ORDER if s in found), " ")
+
+
+def matrix(certificate: Certificate) -> list[str]:
+    """One row per device and implementation, one column per dtype."""
+    cells = certificate.cells
+    dtypes = list(dict.fromkeys(c.dtype for c in cells))
+    rows = list(dict.fromkeys((c.device, c.implementation) for c in cells))
+    several = len({device for device, _ in rows}) > 1
+    names = [f"{device} {implementation}" if several else implementation for device, implementation in rows]
+    wide = max(map(len, names), default=0) + 2
+    lines = [" " * (wide + 2) + "  ".join(f"{d:^10}" for d in dtypes)]
+    for name, row in zip(names, rows, strict=True):
+        marks = [_combined(c for c in cells if (c.device, c.implementation) == row and c.dtype == d) for d in dtypes]
+        lines.append(f"  {name:<{wide}}" + "  ".join(f"{m:^10}" for m in marks))
+    lines.append("  " + "   ".join(_check_summary(certificate)))
+    return lines
+
+
+def _check_summary(certificate: Certificate) -> list[str]:
+    lines = []
+    for check in dict.fromkeys(c.check for c in certificate.cells):
+        cells = [c for c in certificate.cells if c.check == check and c.status != "not-applicable"]
+        passed = sum(c.status == "passed" for c in cells)
+        lines.append(f"{check} {_combined(cells) if cells else MARKS['not-applicable']} {passed}/{len(cells)}")
+    return lines
+
+
+def finding_lines(finding: FindingRecord, places: list[str] | None = None) -> list[str]:
+    """One finding: claim, place, exact and got, smallest program, how to reproduce."""
+    where = f"{finding.dtype} · {finding.device} · {finding.implementation}"
+    lines = [f"FAILED  {finding.check}  {where}"]
+    lines += [f"  {line}" for line in finding.message.splitlines()]
+    if places:
+        lines.append(f"  also in     {', '.join(places)}")
+    if finding.replay:
+        lines.append(f"  replay      optim-verify replay {finding.replay}")
+        lines.append(f"  script      {finding.script}")
+    lines.append(f"  explain     optim-verify explain {finding.check}")
+    return lines
+
+
+def findings(certificate: Certificate) -> list[str]:
+    """Findings of the same check and kind are told once, with the other cells they appear in."""
+    lines: list[str] = []
+    seen: dict[tuple[str, str], list[FindingRecord]] = {}
+    for finding in certificate.findings:
+        seen.setdefault((finding.check, _kind(finding.message)), []).append(finding)
+    for first, *others in seen.values():
+        places = [f"{f.dtype}/{f.implementation}" for f in others]
+        lines += ["", *finding_lines(first, places)]
+    return lines
+
+
+def _kind(message: str) -> str:
+    lines = message.splitlines()
+    quantity = next((line for line in lines if line.startswith("first wrong quantity")), "")
+    return quantity or lines[0][:40]
+
+
+def verdict(certificate: Certificate) -> list[str]:
+    """The last lines: verdict, counts that add up, work done, margin, time."""
+    counts = certificate.counts
+    told = ", ".join(f"{counts[s]} {s}" for s in MARKS if counts[s])
+    programs = sum(c.programs for c in certificate.cells)
+    steps = sum(c.element_steps for c in certificate.cells)
+    unverified = sum(c.not_verified for c in certificate.cells)
+    seconds = certificate.seconds
+    lines = [
+        "",
+        f"{certificate.verdict.upper()}  {programs:,} programs, {steps / 1e6:.1f} M element-steps, {seconds['total']:.1f} s",
+        f"  cells       {counts['planned']} planned = {told}",
+    ]
+    worst = certificate.worst
+    if worst is not None:
+        lines.append(
+            f"  margin      worst ratio {worst.worst_ratio:.2f} of the allowance "
+            f"({worst.worst_quantity}, {worst.check}, {worst.dtype}, {worst.implementation})"
+        )
+    if steps:
+        lines.append(f"  verified    {100 * (1 - unverified / steps):.1f} % of element-steps; the rest has no useful allowance")
+    lines.append(
+        f"  time        subject {seconds['subject']:.1f} s, reference {seconds['reference']:.1f} s, "
+        f"generation {seconds['generation']:.1f} s of work, summed over workers"
+    )
+    if certificate.speed:
+        speed = certificate.speed
+        lines.append(
+            f"  our work    {speed['own_over_subject']:.1f} × a warm step of the subject "
+            f"({int(speed['lanes'])} elements, float32, for-loop)"
+        )
+    notes = [n for n in dict.fromkeys(n for c in certificate.cells for n in c.notes)]
+    for note in notes:
+        places = sorted({f"{c.dtype}/{c.implementation}" for c in certificate.cells if note in c.notes})
+        lines.append(f"  note        {note} ({', '.join(places)})")
+    for status in ("not-run", "skipped"):
+        reasons: dict[str, int] = {}
+        for c in certificate.cells:
+            if c.status == status:
+                reasons[c.reason] = reasons.get(c.reason, 0) + 1
+        lines += [f"  {status:<11} {n} cells: {reason}" for reason, n in reasons.items()]
+    return lines

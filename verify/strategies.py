@@ -1,0 +1,171 @@
+"""Hypothesis strategies for hyperparameters, options and programs.
+
+They are public: write your own properties with them, as ``tests/test_torch_optimizers.py`` does. The
+structure is drawn by Hypothesis; elements are filled from a pool of hostile numbers, because drawing
+thousands of single floats is slow.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from hypothesis import assume
+from hypothesis import strategies as st
+
+from reference.rule import Hyperparameter, UpdateRule
+from verify.program import POOL_SIZE, TAME, Edit, Filling, Operation, Parameter, Program, Repeat, Step
+
+# Sizes around vector registers: 8 and 16 floats, 4 and 8 doubles, and unrolled loops of them.
+TAIL_SIZES = (1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 129)
+SMALL_SHAPES = ((1,), (), (3,), (2, 3), (17,), (1, 1))
+TAME_STARTS = st.integers(0, TAME - 1)
+POOL_STARTS = st.integers(0, POOL_SIZE - 1)
+
+
+def hyperparameter_values(hyperparameter: Hyperparameter) -> st.SearchStrategy[float]:
+    """Values of one hyperparameter: those worth trying first, then any of its domain, on a log scale."""
+    h = hyperparameter
+    trials = h.trials or tuple(x for x in (0.5, 0.1, 1.0, h.low, h.default) if h.contains(x))
+    named = st.sampled_from([x for x in trials if h.contains(x)] or [h.default])
+    if h.integer:
+        low = int(h.low) + int(h.low_open)
+        high = low + 10 if h.high == math.inf else int(h.high) - 1
+        return named | st.integers(low, high)
+    if h.low == 0 and h.high == math.inf:
+        spread = st.floats(-14.0, 1.0, width=16).map(lambda x: 2.0**x)
+    elif h.high == math.inf or h.low == -math.inf:
+        return named
+    else:
+        spread = st.floats(0.0, 1.0, exclude_max=True, width=16).map(lambda x: h.low + x * (h.high - h.low))
+    return named | spread.filter(h.contains)
+
+
+@st.composite
+def hyperparameters(draw, rule: UpdateRule, fixed: Mapping[str, float], options) -> dict[str, float]:
+    """A value for every hyperparameter that is not fixed, inside the rule's domain."""
+    values = {h.name: draw(hyperparameter_values(h)) for h in rule.hyperparameters if h.name not in fixed}
+    assume(rule.constraint({**fixed, **values}, options))
+    return values
+
+
+def fillings() -> st.SearchStrategy[Filling]:
+    """Gradients: usually a slice of the pool, sometimes all zero or one repeated value."""
+    pool = st.builds(Filling, start=POOL_STARTS)
+    constant = st.sampled_from([(0.0,), (1.0,), (-0.5,), (1e-3,)]).map(lambda v: Filling(values=v))
+    return st.integers(0, 9).flatmap(lambda k: constant if k == 9 else pool)
+
+
+@st.composite
+def _setting(draw, rule: UpdateRule, fixed: Mapping[str, float], switchable) -> tuple[dict, dict]:
+    """A choice of options and of hyperparameters that belong together."""
+    chosen = {o.name: o.default for o in rule.options}
+    for option in rule.options:
+        if switchable is None or option.name in switchable:
+            chosen[option.name] = draw(st.booleans())
+    return chosen, draw(hyperparameters(rule, fixed, rule.step(chosen).options))
+
+
+@st.composite
+def bulk_programs(
+    draw,
+    rule: UpdateRule,
+    *,
+    dtype: str = "float32",
+    device: str = "cpu",
+    implementation: str = "for-loop",
+    fixed: Mapping[str, float] | None = None,
+    options: Sequence[str] | None = None,
+    lanes: int = 4096,
+    steps: int = 24,
+) -> Program:
+    """One parameter of many elements, many steps: each element is an independent trial.
+
+    Few draws make a whole program, for one draw costs as much as a step of the optimizer. For the
+    arguments see :func:`programs`.
+    """
+    chosen, values = draw(_setting(rule, dict(fixed or {}), options))
+    start = draw(TAME_STARTS)
+    stride = draw(st.sampled_from([4099, 0, 1, 12289]))
+    count = draw(st.sampled_from([steps, steps, 3, 1]))
+    operations = [Step((Filling((start + (k + 1) * stride) % (TAME - lanes)),)) for k in range(count)]
+    if draw(st.integers(0, 5)) == 5:
+        operations[-1] = Step((Filling(TAME + start % (POOL_SIZE - TAME)),))
+    return Program(
+        dtype, device, implementation, (values,), chosen,
+        (Parameter((lanes,), 0, Filling(start)),), tuple(operations),
+        reuse_gradients=draw(st.booleans()),
+    )
+
+
+@st.composite
+def programs(
+    draw,
+    rule: UpdateRule,
+    *,
+    dtype: str = "float32",
+    device: str = "cpu",
+    implementation: str = "for-loop",
+    fixed: Mapping[str, float] | None = None,
+    options: Sequence[str] | None = None,
+    editable: Sequence[str] = (),
+    lanes: int = 64,
+    most_steps: int = 4,
+    most_parameters: int = 3,
+) -> Program:
+    """Programs with several parameters and groups, edits, late and missing gradients.
+
+    Args:
+        rule: the rule the subject claims.
+        dtype, device, implementation: where and how it runs.
+        fixed: hyperparameters that the subject has no argument for, with the value it uses.
+        options: options that may be switched; None means all of them.
+        editable: hyperparameters that live in the param groups, so that groups may differ and edits
+            between steps must take effect.
+        lanes: number of elements of the first parameter.
+        most_steps, most_parameters: how long and how wide a program may be.
+    """
+    fixed = dict(fixed or {})
+    chosen, first = draw(_setting(rule, fixed, options))
+    full = rule.step(chosen).options
+    groups = [first]
+    count = draw(st.sampled_from([2, 3, 1])) if most_parameters > 1 else 1
+    if editable and count > 1 and draw(st.booleans()):
+        other = draw(hyperparameters(rule, fixed, full))
+        groups.append({k: (v if k in editable else first[k]) for k, v in other.items()})
+        assume(rule.constraint({**fixed, **groups[1]}, full))
+    parameters = [Parameter((lanes,), 0, Filling(draw(POOL_STARTS)))]
+    for index in range(1, count):
+        shape = draw(st.sampled_from(SMALL_SHAPES))
+        parameters.append(Parameter(shape, index % len(groups), Filling(draw(POOL_STARTS))))
+    parameters.sort(key=lambda p: p.group)
+    operations = draw(_operations(rule, fixed, full, groups, len(parameters), tuple(editable), most_steps))
+    return Program(
+        dtype, device, implementation, tuple(groups), chosen, tuple(parameters), tuple(operations),
+        reuse_gradients=draw(st.booleans()),
+    )
+
+
+@st.composite
+def _operations(draw, rule, fixed, options, groups, parameters, editable, most_steps) -> list[Operation]:
+    operations: list[Operation] = []
+    now = [dict(g) for g in groups]
+    for number in range(draw(st.integers(1, most_steps))):
+        kind = draw(st.integers(0, 7)) if number else 0
+        if kind == 7:
+            operations.append(Repeat())
+            continue
+        if kind == 6 and editable:
+            group = draw(st.integers(0, len(groups) - 1))
+            name = draw(st.sampled_from(sorted(editable)))
+            value = draw(hyperparameter_values(next(h for h in rule.hyperparameters if h.name == name)))
+            changed = {**fixed, **now[group], name: value}
+            if rule.constraint(changed, options):
+                now[group][name] = value
+                operations.append(Edit(group, name, value))
+        gradients = []
+        for _ in range(parameters):
+            absent = parameters > 1 and draw(st.integers(0, 3)) == 3
+            gradients.append(None if absent else draw(fillings()))
+        operations.append(Step(tuple(gradients)))
+    return operations

@@ -1,0 +1,433 @@
+"""The optimizer under test: how to import it, build it and read its state.
+
+A subject is found by ``module.Class``, ``module:attribute`` or ``path/to/file.py:Class``. Its
+constructor's signature is matched with the rule's hyperparameters by torch's names, so nothing has to
+be subclassed; odd names are mapped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import importlib
+import importlib.util
+import inspect
+import re
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from verify.errors import UsageError, one_line
+
+if TYPE_CHECKING:
+    import torch
+
+    from reference.rule import Options, UpdateRule
+
+IMPLEMENTATIONS = ("for-loop", "foreach", "fused", "differentiable", "capturable", "compiled")
+_SWITCHES = ("foreach", "fused", "differentiable", "capturable")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is under test and how its arguments are called.
+
+    Args:
+        target: ``"module.Class"``, ``"module:attribute"``, ``"path/to/file.py:Class"``, or a class or
+            factory function itself. It is called as ``target(params, **arguments)``.
+        rule: name of the rule it claims, or ``"path/to/rule.py:NAME"``; torch's own classes know theirs.
+        arguments: further constructor arguments, passed as they are.
+        names: constructor argument for a hyperparameter or option, e.g. ``{"beta1": "b1"}`` or
+            ``{"beta1": "betas[0]"}``.
+        state_keys: state key for a state variable, e.g. ``{"exp_avg": "m"}``; ``""`` means that it
+            cannot be seen and is to be carried by the reference.
+        low_precision_state: state variables that are meant to be kept in a lower dtype.
+    """
+
+    target: str | Callable[..., Any]
+    rule: str | None = None
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
+    state_keys: Mapping[str, str] = field(default_factory=dict)
+    low_precision_state: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """Its name in reports."""
+        if isinstance(self.target, str):
+            return self.target
+        module = getattr(self.target, "__module__", "")
+        name = getattr(self.target, "__qualname__", type(self.target).__name__)
+        return f"{module}.{name}".removeprefix("__main__.")
+
+    @property
+    def slug(self) -> str:
+        """Its name as a folder name."""
+        return re.sub(r"[^A-Za-z0-9_.-]+", "-", self.title).strip("-.") or "subject"
+
+
+def _nearest(name: str, known) -> str:
+    near = difflib.get_close_matches(name, [k for k in known if not k.startswith("_")], 1, 0.6)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _module_from_file(path: Path):
+    if not path.is_file():
+        raise UsageError(f"there is no file {str(path)!r}")
+    name = f"optim_verify_subject_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise UsageError(f"{str(path)!r} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    folder = str(path.parent.resolve())
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    try:
+        spec.loader.exec_module(module)
+    except SyntaxError as error:
+        raise UsageError(f"{str(path)!r} line {error.lineno} is no valid Python: {error.msg}") from None
+    except (Exception, SystemExit) as error:
+        raise UsageError(f"importing {str(path)!r} failed with {one_line(error)}") from None
+    return module
+
+
+def _import(name: str):
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name and (name == error.name or name.startswith(error.name + ".")):
+            return None
+        raise UsageError(f"importing {name!r} failed with {one_line(error)}") from None
+    except SyntaxError as error:
+        raise UsageError(f"importing {name!r}: line {error.lineno} is no valid Python: {error.msg}") from None
+    except (Exception, SystemExit) as error:
+        raise UsageError(f"importing {name!r} failed with {one_line(error)}") from None
+
+
+def resolve(target: str) -> Callable[..., Any]:
+    """The object that a target string names.
+
+    Raises:
+        UsageError: nothing of that name can be imported, or it cannot be called.
+    """
+    file, colon, attribute = target.rpartition(":")
+    if colon and file.endswith(".py"):
+        owner, where = _module_from_file(Path(file)), f"{file!r}"
+    elif target.endswith(".py"):
+        raise UsageError(f"say which class of {target!r} is meant, as {target}:ClassName")
+    else:
+        module_name, _, attribute = (file, colon, attribute) if colon else target.rpartition(".")
+        if not re.fullmatch(r"\w+(\.\w+)*", module_name) or not attribute:
+            raise UsageError(
+                f"{target!r} is no target; write module.Class, module:attribute or path/to/file.py:Class"
+            )
+        owner, where = _import(module_name), f"module {module_name!r}"
+        if owner is None:
+            raise UsageError(
+                f"there is no module {module_name!r} to take {attribute!r} from; is it installed, "
+                "and is the folder that holds it the current one?"
+            )
+    for part in attribute.split("."):
+        if not hasattr(owner, part):
+            raise UsageError(f"{where} has no {part!r}{_nearest(part, dir(owner))}")
+        owner = getattr(owner, part)
+    if not callable(owner):
+        raise UsageError(f"{target!r} is {type(owner).__name__}, not a class or a function that builds an optimizer")
+    return owner
+
+
+@dataclass(frozen=True)
+class Argument:
+    """Where a hyperparameter goes: a constructor argument, or an entry of a tuple."""
+
+    name: str
+    index: int | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Argument:
+        match = re.fullmatch(r"(\w+)(?:\[(\d+)\])?", text)
+        if not match:
+            raise UsageError(f"{text!r} is no argument; write a name such as lr, or betas[0]")
+        return cls(match[1], int(match[2]) if match[2] else None)
+
+
+class LoadedSubject:
+    """A subject with its constructor matched to a rule.
+
+    Raises:
+        UsageError: it cannot be imported, is no optimizer, or needs arguments nobody gave.
+    """
+
+    def __init__(self, subject: Subject, rule: UpdateRule, factory: Callable[..., Any]):
+        self.subject = subject
+        self.rule = rule
+        self.factory = factory
+        self.parameters = _signature(self.factory, subject)
+        self.takes_anything = any(
+            p.kind is inspect.Parameter.VAR_KEYWORD for p in self.parameters.values()
+        )
+        self.hyperparameters: dict[str, Argument] = {}
+        self.options: dict[str, str] = {}
+        self.fixed: dict[str, float] = {}
+        self._match()
+
+    # -- matching ----------------------------------------------------------------------------
+
+    def _has(self, argument: str) -> bool:
+        return argument in self.parameters and argument not in self.subject.arguments
+
+    def _match(self) -> None:
+        subject, rule = self.subject, self.rule
+        known = {*(h.name for h in rule.hyperparameters), *(o.name for o in rule.options)}
+        for name in subject.names:
+            if name not in known:
+                raise UsageError(
+                    f"rule {rule.name!r} has no hyperparameter or option {name!r}"
+                    f"{_nearest(name, known) or '; it has ' + ', '.join(sorted(known))}"
+                )
+        states = {s.name for s in rule.state} | {"step"}
+        for name in (*subject.state_keys, *subject.low_precision_state):
+            if name not in states:
+                raise UsageError(f"rule {rule.name!r} has no state variable {name!r}{_nearest(name, states)}")
+        for name in subject.arguments:
+            if name not in self.parameters and not self.takes_anything:
+                raise UsageError(f"{subject.title} takes no argument {name!r}{_nearest(name, self.parameters)}")
+        for h in rule.hyperparameters:
+            given = subject.names.get(h.name)
+            candidates = [given] if given else [*h.arguments, h.name]
+            found = next((a for a in map(Argument.parse, candidates) if self._has(a.name)), None)
+            if found:
+                self.hyperparameters[h.name] = found
+            elif given:
+                raise UsageError(
+                    f"{subject.title} takes no argument {Argument.parse(given).name!r}"
+                    f"{_nearest(given, self.parameters)}"
+                )
+            elif h.absent is not None:
+                self.fixed[h.name] = h.absent
+            elif (value := self._value_given(candidates)) is not None:
+                self.fixed[h.name] = value
+            else:
+                self._missing(h, candidates)
+        for o in rule.options:
+            given = subject.names.get(o.name)
+            candidates = [given] if given else [*o.arguments, o.name]
+            found_name = next((c for c in candidates if self._has(c)), None)
+            if found_name:
+                self.options[o.name] = found_name
+            elif given:
+                raise UsageError(f"{subject.title} takes no argument {given!r}{_nearest(given, self.parameters)}")
+        taken = {a.name for a in self.hyperparameters.values()} | set(self.options.values())
+        for name, p in list(self.parameters.items())[1:]:
+            required = p.default is inspect.Parameter.empty and p.kind in (
+                inspect.Parameter.POSITIONAL_OR_KEYWORD,
+                inspect.Parameter.KEYWORD_ONLY,
+            )
+            if required and name not in taken and name not in subject.arguments:
+                raise UsageError(
+                    f"{subject.title} needs the argument {name!r}, which rule {rule.name!r} does not know; "
+                    f"give it as --arg {name}=VALUE, or name the hyperparameter that it is with --name"
+                )
+
+    def _value_given(self, candidates: list[str]) -> float | None:
+        """A hyperparameter that the user fixed with an explicit constructor argument."""
+        for argument in map(Argument.parse, candidates):
+            value = self.subject.arguments.get(argument.name)
+            if argument.index is not None and isinstance(value, tuple | list):
+                value = value[argument.index] if argument.index < len(value) else None
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                return float(value)
+        return None
+
+    def _missing(self, h, candidates: list[str]) -> None:
+        names = [n for n in list(self.parameters)[1:]]
+        near = difflib.get_close_matches(h.name, names, 1)
+        example = near[0] if near else "ARGUMENT"
+        raise UsageError(
+            f"rule {self.rule.name!r} needs {h.name!r} (usually the argument {candidates[0]!r}), and "
+            f"{self.subject.title} takes {', '.join(names) or 'no further arguments'}; "
+            f"say which one it is with --name {h.name}={example}"
+        )
+
+    @property
+    def implementations(self) -> tuple[str, ...]:
+        """Implementations that the constructor offers; the first is always there."""
+        offered = [i for i in _SWITCHES if self._has(i)]
+        return ("for-loop", *offered)
+
+    @property
+    def unmatched(self) -> dict[str, Any]:
+        """Constructor arguments with a default that no part of the rule stands for."""
+        taken = {a.name for a in self.hyperparameters.values()} | set(self.options.values())
+        return {
+            name: p.default
+            for name, p in list(self.parameters.items())[1:]
+            if name not in taken
+            and name not in self.subject.arguments
+            and p.default is not inspect.Parameter.empty
+        }
+
+    # -- building ----------------------------------------------------------------------------
+
+    def constructor_arguments(self, values: Mapping[str, float], options: Mapping[str, bool]) -> dict[str, Any]:
+        """Keyword arguments for hyperparameters and options by the rule's names."""
+        arguments: dict[str, Any] = {}
+        integers = {h.name for h in self.rule.hyperparameters if h.integer}
+        for name, value in values.items():
+            argument = self.hyperparameters.get(name)
+            if argument is None:
+                continue
+            number: float | int = int(value) if name in integers else value
+            if argument.index is None:
+                arguments[argument.name] = number
+            else:
+                entries = list(arguments.get(argument.name, self._default_entries(argument.name)))
+                entries += [None] * (argument.index + 1 - len(entries))
+                entries[argument.index] = number
+                arguments[argument.name] = tuple(entries)
+        for name, value in options.items():
+            if name in self.options:
+                arguments[self.options[name]] = value
+        return arguments
+
+    def _default_entries(self, name: str) -> tuple:
+        default = self.parameters[name].default
+        return tuple(default) if isinstance(default, tuple | list) else ()
+
+    def build(
+        self,
+        groups: list[dict[str, Any]],
+        values: Mapping[str, float],
+        options: Mapping[str, bool],
+        implementation: str,
+    ):
+        """Call the constructor. ``groups`` are param groups with their own hyperparameters filled in."""
+        arguments = self.constructor_arguments(values, options) | self.switches(implementation)
+        params: Any = groups if len(groups) > 1 or len(groups[0]) > 1 else groups[0]["params"]
+        optimizer = self.factory(params, **{**arguments, **self.subject.arguments})
+        if implementation == "compiled":
+            import torch
+
+            optimizer.step = torch.compile(optimizer.step)  # type: ignore[method-assign]
+        return optimizer
+
+    def switches(self, implementation: str) -> dict[str, bool]:
+        """Constructor arguments that choose an implementation."""
+        return {
+            s: s == implementation
+            for s in _SWITCHES
+            if self._has(s) and (s == implementation or s in ("foreach", "fused"))
+        }
+
+    def edit(self, group: dict[str, Any], name: str, value: float) -> bool:
+        """Set a hyperparameter in a live param group; False when the group does not hold it."""
+        argument = self.hyperparameters.get(name)
+        if argument is None or argument.name not in group:
+            return False
+        if argument.index is None:
+            group[argument.name] = value
+        else:
+            entries = list(group[argument.name])
+            entries[argument.index] = value
+            group[argument.name] = type(group[argument.name])(entries)
+        return True
+
+    # -- state -------------------------------------------------------------------------------
+
+    def find_state(self, optimizer, p: torch.Tensor) -> dict[str, Any]:
+        """State of a parameter by the rule's names, where it can be matched by key and shape."""
+        import torch
+
+        state = getattr(optimizer, "state", None)
+        with contextlib.suppress(Exception):
+            own = state.get(p) if isinstance(state, Mapping) else None
+            if isinstance(own, Mapping):
+                return {
+                    variable.name: value
+                    for variable in self.rule.state
+                    if (value := self._pick(own, variable, p, torch)) is not None
+                }
+        return {}
+
+    def _pick(self, own: Mapping, variable, p, torch):
+        keys = (variable.name,) if not variable.keys else variable.keys
+        if variable.name in self.subject.state_keys:
+            keys = (self.subject.state_keys[variable.name],)
+        for key in keys:
+            value = own.get(key)
+            if isinstance(value, torch.Tensor):
+                fits = value.numel() == 1 if variable.scalar else value.shape == p.shape
+                if fits and (value.is_floating_point() or value.is_complex()):
+                    if variable.scalar or value.is_complex() == p.is_complex():
+                        return value
+            elif variable.scalar and isinstance(value, int | float) and not isinstance(value, bool):
+                return float(value)
+        return None
+
+    def find_count(self, optimizer, p: torch.Tensor):
+        """The step counter of a parameter, or None."""
+        import torch
+
+        state = getattr(optimizer, "state", None)
+        with contextlib.suppress(Exception):
+            own = state.get(p) if isinstance(state, Mapping) else None
+            if isinstance(own, Mapping):
+                key = self.subject.state_keys.get("step", "step")
+                value = own.get(key)
+                if isinstance(value, torch.Tensor) and value.numel() == 1:
+                    return value
+                if isinstance(value, int | float) and not isinstance(value, bool):
+                    return value
+        return None
+
+
+def _signature(factory: Callable, subject: Subject) -> dict[str, inspect.Parameter]:
+    try:
+        found = dict(inspect.signature(factory).parameters)
+    except (TypeError, ValueError):
+        raise UsageError(f"{subject.title} has no signature that Python can read; wrap it in a function") from None
+    import torch
+
+    if inspect.isclass(factory) and not issubclass(factory, torch.optim.Optimizer) and not hasattr(factory, "step"):
+        raise UsageError(f"{subject.title} is a class without step(): no optimizer")
+    if not found:
+        raise UsageError(f"{subject.title} takes no parameters to optimize: no optimizer")
+    return found
+
+
+def default_rule(target: str | Callable[..., Any], factory: Callable[..., Any]) -> str | None:
+    """Name of the rule that a torch.optim class implements; None for anything else."""
+    from reference import rule_for_torch_class
+
+    module, name = getattr(factory, "__module__", ""), getattr(factory, "__qualname__", "")
+    if not module.startswith("torch.optim"):
+        return None
+    rule = rule_for_torch_class(f"torch.optim.{name}")
+    return rule.name if rule else None
+
+
+def load(subject: Subject) -> LoadedSubject:
+    """Import a subject and match it with its rule.
+
+    Raises:
+        UsageError: see :class:`LoadedSubject`; also when no rule is given and none is known.
+    """
+    from reference import RULES, RuleError, load_rule
+
+    factory = resolve(subject.target) if isinstance(subject.target, str) else subject.target
+    name = subject.rule or default_rule(subject.target, factory)
+    if name is None:
+        raise UsageError(
+            f"which rule does {subject.title} claim? pass --rule NAME, one of {', '.join(RULES)}, "
+            "or your own as --rule path/to/rule.py:NAME"
+        )
+    try:
+        rule = load_rule(name)
+    except RuleError as error:
+        raise UsageError(str(error)) from None
+    return LoadedSubject(subject, rule, factory)

@@ -2,7 +2,7 @@
 
 from reference.rule import Hyperparameter, Option
 
-LR = Hyperparameter("lr", 1e-3, trials=(1.0, 0.5, 0.1, 0.03))
+LR = Hyperparameter("lr", 1e-3, trials=(1.0, 0.5, 0.1, 0.03, 1e-4))
 BETA1 = Hyperparameter(
     "beta1", 0.9, high=1.0, arguments=("betas[0]", "beta1"), trials=(0.5, 0.9, 0.0, 0.25, 0.99)
 )

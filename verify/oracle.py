@@ -117,6 +117,8 @@ class _Track:
         self.set_variables: set[str] = set()
         self.history: list[dict[str, Any]] = []
         self.gradient: np.ndarray | None = None
+        # elements whose parameter or state has overflowed, as it may: nothing more can be said of them
+        self.dead: np.ndarray | None = None
 
 
 def _laid_out(values: torch.Tensor, layout: str) -> torch.Tensor:
@@ -417,7 +419,9 @@ class LockStep:
         difference = np.abs(got - value)
         inside = difference <= CERTAIN * error
         if self.ignore and index == 0 and not scalar:
-            inside[self.ignore] = True
+            inside[[i for i in self.ignore if i < len(inside)]] = True
+        if track.dead is not None and not scalar:
+            inside |= track.dead
         if name == "p":
             self._count_not_verified(value, error, track)
         if inside.all():
@@ -426,10 +430,24 @@ class LockStep:
         found = self._confirm(name, ~inside, got, v, carried, operation, index, track, scalar)
         if found is None:
             self._note_worst(name, np.where(inside, difference, 0.0), error, got, v, carried, track, scalar)
+            if not scalar:
+                self._bury(track, ~inside)
         return found
 
+    def _bury(self, track: _Track, suspicious: np.ndarray) -> None:
+        finite = np.isfinite(as_float64(track.tensor))
+        for value in self._read_state(track).values():
+            if isinstance(value, np.ndarray):
+                finite &= np.isfinite(value)
+        dead = suspicious & ~finite
+        if dead.any():
+            if track.tensor.is_complex():
+                # nan in one part spreads to the other in any complex multiplication
+                dead = np.repeat(dead.reshape(-1, 2).any(axis=1), 2)
+            track.dead = dead if track.dead is None else track.dead | dead
+
     def _count_not_verified(self, value, error, track: _Track) -> None:
-        size = np.abs(value) + np.abs(track.before) + self.precision.smallest * 2.0**self.precision.digits
+        size = self._size(value, track.before)
         self.outcome.not_verified += len(value) - int(np.count_nonzero(error < size))
 
     def _note_worst(self, name, difference, error, got, v, carried, track, scalar) -> None:
@@ -453,6 +471,10 @@ class LockStep:
                 self.outcome.worst[name] = max(ratio, worst, 0.0)
                 return
 
+    def _size(self, value, before):
+        """What an allowance must be smaller than to say anything: the size of the quantity itself."""
+        return np.abs(value) + np.abs(before) + self.precision.smallest * 2.0**self.precision.digits
+
     def _careful_allowance(self, name, element: int, v, carried, track, scalar: bool) -> float:
         """Allowance of one element, infinite where some order of evaluation overflows on the way."""
         one = {k: (x[element : element + 1] if isinstance(x, np.ndarray) else x) for k, x in v.items()}
@@ -461,7 +483,9 @@ class LockStep:
         coarse = None if scalar else self._coarse_state(name, track)
         if coarse:
             error = self._stored_coarsely(value, error, coarse)
-        return float(np.ravel(0.0 if error is None else error)[0])
+        allowance = float(np.ravel(0.0 if error is None else error)[0])
+        size = float(np.ravel(self._size(value, one[name]))[0])
+        return allowance if allowance < size or allowance == 0 else math.inf
 
     def _exact_ratio(self, name, element: int, got: float, allowance: float, track) -> tuple[float, float]:
         """Certain ratio of one element, and the exact value."""
@@ -501,9 +525,10 @@ class LockStep:
         if coarse:
             error = self._stored_coarsely(value, error, coarse)
         error = np.broadcast_to(0.0 if error is None else error, shape).astype(float)
-        size = np.abs(value) + np.abs(v["p"][where] if not scalar else 0.0)
-        room = self.precision.smallest * 2.0**self.precision.digits
-        useful = np.isfinite(error) & (error < size + room) | (error == 0)
+        before = v[name] if scalar else v[name][where]
+        useful = np.isfinite(error) & (error < self._size(value, before)) | (error == 0)
+        if track.tensor.is_complex() and not scalar:
+            useful &= _partner_is_finite(v, where)
         ratios = np.where(useful, np.abs(got[where] - value) / error, -1.0)
         ratios = np.where(np.isnan(ratios), np.where(useful, math.inf, -1.0), ratios)
         if (error == 0).any():
@@ -564,11 +589,23 @@ def _gradient(filling: Filling, spec: Parameter, program: Program) -> torch.Tens
 
 def _element(v: Mapping[str, Any], element: int) -> dict[str, Any]:
     """Symbols of one element, as plain numbers."""
-    return {
-        k: (float(x[element]) if isinstance(x, np.ndarray) else x)
-        for k, x in v.items()
-        if not k.startswith(("e_", "store_"))
-    }
+
+    def one(x: Any) -> Any:
+        if not isinstance(x, np.ndarray):
+            return x
+        # scalars of an empty parameter depend on no element
+        return float(x[element]) if len(x) else 0.0
+
+    return {k: one(x) for k, x in v.items() if not k.startswith(("e_", "store_"))}
+
+
+def _partner_is_finite(v: Mapping[str, Any], where: np.ndarray) -> np.ndarray:
+    """For parts of complex numbers: whether the other part of every input is finite."""
+    fine = np.ones(where.shape, dtype=bool)
+    for value in v.values():
+        if isinstance(value, np.ndarray) and value.ndim == 1 and len(value) > where.max(initial=0):
+            fine &= np.isfinite(value[where ^ 1])
+    return fine
 
 
 def _copy(data: Any) -> Any:

@@ -6,9 +6,32 @@ derivation is taken from code, and the last steps tie the derived formula to the
 
 from __future__ import annotations
 
+import difflib
+import importlib
 from dataclasses import dataclass
 
 import sympy
+
+from reference.rule import STEP_COUNT, RuleError
+
+_MODULES = {
+    "gradient_descent": "sgd",
+    "sgd": "sgd",
+    "heavy_ball": "sgd",
+    "adam": "adam",
+    "adam_eps_hat": "adam",
+    "adamw": "adam",
+    "adamax": "adamax",
+    "nadam": "nadam",
+    "radam": "radam",
+    "adagrad": "adagrad",
+    "adadelta": "adadelta",
+    "rmsprop": "rmsprop",
+    "rprop": "rprop",
+    "asgd": "asgd",
+    "lion": "lion",
+}
+DERIVED = tuple(_MODULES)
 
 
 @dataclass(frozen=True)
@@ -17,7 +40,8 @@ class DerivationStep:
 
     Args:
         text: what is done, in one sentence, with the paper's equation number where there is one.
-        left, right: sympy expressions that must be equal.
+        left, right: sympy expressions that must be equal; sums, limits, integrals and derivatives
+            may be left for sympy to carry out.
     """
 
     text: str
@@ -27,6 +51,39 @@ class DerivationStep:
     def holds(self) -> bool:
         """Whether sympy proves the equation."""
         difference = sympy.sympify(self.left) - sympy.sympify(self.right)
-        if difference == 0 or difference.doit() == 0:
+        if difference == 0:
             return True
-        return sympy.simplify(difference.doit()) == 0
+        difference = _generalise_powers(difference.doit())
+        forms = (lambda e: e, sympy.expand, lambda e: sympy.cancel(sympy.together(e)), sympy.simplify)
+        return any(form(difference) == 0 for form in forms)
+
+
+def _generalise_powers(expression: sympy.Expr) -> sympy.Expr:
+    """Write every beta^t as 1 - c with a new symbol c > 0.
+
+    A decay beta lies in [0, 1) and t is at least 1, so 1 - beta^t is positive, which sympy does not
+    know and needs to split roots. An equation that holds for every beta and every c > 0, tied or not,
+    holds in particular for c = 1 - beta^t: the replacement can only make an equation harder to prove.
+    """
+
+    def is_decay(e: sympy.Basic) -> bool:
+        return isinstance(e, sympy.Pow) and e.exp == STEP_COUNT and str(e.base).startswith("beta")
+
+    def generalised(e: sympy.Pow) -> sympy.Expr:
+        return 1 - sympy.Symbol(f"c_{e.base}", positive=True)
+
+    return sympy.expand_power_exp(expression).replace(is_decay, generalised)
+
+
+def derivation(rule_name: str) -> list[DerivationStep]:
+    """The derivation of a known rule.
+
+    Raises:
+        RuleError: there is none of this name.
+    """
+    if rule_name not in _MODULES:
+        match = difflib.get_close_matches(rule_name, DERIVED, 1)
+        hint = f"; did you mean {match[0]!r}?" if match else ""
+        raise RuleError(f"no derivation is called {rule_name!r}{hint} (known: {', '.join(DERIVED)})")
+    module = importlib.import_module(f"reference.derivations.{_MODULES[rule_name]}")
+    return getattr(module, rule_name)()

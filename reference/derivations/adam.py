@@ -1,130 +1,107 @@
-"""Adam from its definition: exponential averages and the sums of their weights."""
+"""Adam from its definition: exponential averages divided by the sums of their weights."""
 
-import sympy
-from sympy import Integer, Sum, sqrt, symbols
+from sympy import Max, diff, sqrt
 
 from reference.derivations import DerivationStep
+from reference.derivations.averages import bias
+from reference.derivations.tools import run, simple_case, symbols_of
 from reference.rules.adam import ADAM, ADAM_EPS_HAT, ADAMW
 
-beta, beta1, beta2 = symbols("beta beta1 beta2", nonnegative=True)
-t, i = symbols("t i", integer=True, positive=True)
-lr, eps, weight_decay = symbols("lr eps weight_decay", nonnegative=True)
+v = symbols_of(ADAM)
 
 
-def average_weights(t_value: sympy.Expr) -> sympy.Expr:
-    """Sum of the weights that an exponential average gives to its first t inputs."""
-    return Sum((1 - beta) * beta ** (t_value - i), (i, 1, t_value))
+def _bias() -> list[DerivationStep]:
+    return bias("Kingma & Ba 2015, Section 3, equations 1 to 4")
 
 
-def exponential_average() -> list[DerivationStep]:
-    """The moments and their bias: Kingma & Ba 2015, Section 3, equations (1) to (4)."""
-    gradients = symbols("g1:5", real=True)
-    unrolled = Integer(0)
-    for gradient in gradients:
-        unrolled = beta * unrolled + (1 - beta) * gradient
-    closed = sum((1 - beta) * beta ** (4 - k) * g for k, g in enumerate(gradients, start=1))
-    # sympy sums the geometric series for symbolic t as a Piecewise with a branch for beta = 1,
-    # which the domain beta < 1 excludes; induction over t needs no such branch.
-    total = 1 - beta**t
-    return [
-        DerivationStep(
-            "unrolling m_t = beta m_{t-1} + (1 - beta) g_t from m_0 = 0 gives the weights "
-            "(1 - beta) beta^(t-i), here for t = 4 (equation 1)",
-            sympy.expand(unrolled),
-            sympy.expand(closed),
-        ),
-        DerivationStep(
-            "the weights of the first step sum to 1 - beta",
-            average_weights(Integer(1)).doit(),
-            total.subs(t, 1),
-        ),
-        DerivationStep(
-            "one more step multiplies the sum by beta and adds 1 - beta, which keeps the form "
-            "1 - beta^t: the bias that the correction divides by (equations 3 and 4)",
-            beta * total + (1 - beta),
-            total.subs(t, t + 1),
-        ),
-        DerivationStep(
-            "sympy's own sum of the weights, t = 7",
-            average_weights(Integer(7)).doit(),
-            total.subs(t, 7),
-        ),
-    ]
-
-
-def _constant_gradient(step, count: int) -> sympy.Expr:
-    """The first update of a parameter whose gradient is constant, after ``count`` steps."""
-    rule = step.rule
-    values = {s.symbol: Integer(0) for s in step.state}
-    for number in range(1, count + 1):
-        at = {sympy.Symbol("t", integer=True, positive=True): number}
-        new = {s.name: step.solved(s.name).subs(at).subs(values) for s in step.state}
-        update = step.solved("p").subs(at).subs(values)
-        values = {s.symbol: new[s.name] for s in step.state}
-    return sympy.simplify(update.subs({h.symbol: 0 for h in rule.hyperparameters if h.name == "weight_decay"}))
+def _algorithm_1():
+    """The last line of Algorithm 1, with the moments of this step written out."""
+    m = v.beta1 * v.exp_avg + (1 - v.beta1) * v.g
+    s = v.beta2 * v.exp_avg_sq + (1 - v.beta2) * v.g**2
+    return v.p - v.lr * (m / (1 - v.beta1**v.t)) / (sqrt(s / (1 - v.beta2**v.t)) + v.eps)
 
 
 def adam() -> list[DerivationStep]:
+    """Kingma & Ba 2015 (arXiv:1412.6980)."""
     step = ADAM.step()
-    m, s, g, p = symbols("exp_avg exp_avg_sq g p", real=True)
-    s = sympy.Symbol("exp_avg_sq", nonnegative=True)
-    m_new = beta1 * m + (1 - beta1) * g
-    s_new = beta2 * s + (1 - beta2) * g**2
-    algorithm_1 = p - lr * (m_new / (1 - beta1**t)) / (sqrt(s_new / (1 - beta2**t)) + eps)
+    amsgrad = ADAM.step({"amsgrad": True})
+    largest = Max(v.max_exp_avg_sq, step.new_symbol("exp_avg_sq"))
     return [
-        *exponential_average(),
+        *_bias(),
         DerivationStep(
-            "with both moments divided by the sums of their weights, the update is Algorithm 1's "
-            "last line: the rule's own step at weight_decay = 0",
-            step.solved("p").subs(weight_decay, 0),
-            algorithm_1,
+            "with both moments divided by the sums of their weights the update is the last line of "
+            "Algorithm 1: the rule's own step at weight_decay = 0",
+            simple_case(step.solved("p"), weight_decay=0),
+            _algorithm_1(),
         ),
         DerivationStep(
-            "consequence: with eps = 0 a constant gradient g > 0 moves the parameter by exactly lr, "
-            "here at step 3",
-            _constant_gradient(step, 3).subs({eps: 0, sympy.Symbol("g", real=True): 1}),
-            p - lr,
+            "so a constant gradient is not scaled: with eps = 0 a gradient of 3 moves the parameter "
+            "by exactly lr, here at step 3",
+            run(step, [3, 3, 3], {"eps": 0, "weight_decay": 0})["p"],
+            v.p - 3 * v.lr,
         ),
         DerivationStep(
-            "L2 decay is the gradient of (weight_decay / 2) p^2 added to the gradient",
+            "L2 decay adds the gradient of (weight_decay / 2) p^2 to the gradient",
             step.solved("exp_avg"),
-            beta1 * m + (1 - beta1) * (g + sympy.diff(weight_decay / 2 * p**2, p)),
+            v.beta1 * v.exp_avg + (1 - v.beta1) * (v.g + diff(v.weight_decay / 2 * v.p**2, v.p)),
+        ),
+        DerivationStep(
+            "amsgrad divides by the largest second moment so far, which keeps the rate lr / sqrt(v) "
+            "from growing (Reddi et al. 2018, arXiv:1904.09237, Algorithm 2)",
+            amsgrad.assignments[2].expression,
+            largest,
         ),
     ]
 
 
 def adam_eps_hat() -> list[DerivationStep]:
+    """Kingma & Ba 2015, Section 2: the order of computation with epsilon-hat."""
     algorithm_1 = ADAM.step().solved("p")
     hatted = ADAM_EPS_HAT.step().solved("p")
-    scale = sqrt(1 - beta2**t)
+    scale = sqrt(1 - v.beta2**v.t)
     return [
-        *exponential_average(),
+        *_bias(),
         DerivationStep(
             "multiplying numerator and denominator of Algorithm 1 by sqrt(1 - beta2^t) leaves "
             "sqrt(v_t) + eps sqrt(1 - beta2^t): epsilon-hat is eps sqrt(1 - beta2^t) (Section 2)",
-            hatted.subs(eps, eps * scale),
+            simple_case(hatted, eps=v.eps * scale),
             algorithm_1,
         ),
-        DerivationStep("both forms agree at eps = 0", hatted.subs(eps, 0), algorithm_1.subs(eps, 0)),
+        DerivationStep(
+            "so both forms agree where eps = 0",
+            simple_case(hatted, eps=0),
+            simple_case(algorithm_1, eps=0),
+        ),
+        DerivationStep(
+            "and at beta2 = 0, where there is nothing to correct",
+            simple_case(hatted, beta2=0),
+            simple_case(algorithm_1, beta2=0),
+        ),
     ]
 
 
 def adamw() -> list[DerivationStep]:
-    p = sympy.Symbol("p", real=True)
-    decayed = ADAMW.step().solved("p")
-    plain = ADAM.step().solved("p").subs(weight_decay, 0)
+    """Loshchilov & Hutter 2019 (arXiv:1711.05101)."""
+    decayed = ADAMW.step()
+    plain = simple_case(ADAM.step().solved("p"), weight_decay=0)
+    penalty = v.weight_decay / 2 * v.p**2
     return [
-        *exponential_average(),
+        *_bias(),
         DerivationStep(
-            "decoupled decay subtracts lr weight_decay p from the parameter and leaves the moments "
-            "alone (Algorithm 2, line 12)",
-            decayed - plain,
-            -lr * weight_decay * p,
+            "for gradient descent L2 and decoupled decay are the same (Proposition 1): a step against "
+            "the gradient of f + (weight_decay / 2) p^2 shrinks p by the factor 1 - lr weight_decay",
+            v.p - v.lr * (v.g + diff(penalty, v.p)),
+            (1 - v.lr * v.weight_decay) * v.p - v.lr * v.g,
         ),
         DerivationStep(
-            "for plain gradient descent both decays agree (Proposition 1): the gradient of "
-            "f + (weight_decay / 2) p^2 shrinks p by the factor 1 - lr weight_decay",
-            p - lr * (sympy.Symbol("g") + sympy.diff(weight_decay / 2 * p**2, p)),
-            (1 - lr * weight_decay) * p - lr * sympy.Symbol("g"),
+            "for Adam they are not: decoupled decay subtracts lr weight_decay p from the parameter, "
+            "whatever the moments are (Algorithm 2, line 12)",
+            decayed.solved("p"),
+            plain - v.lr * v.weight_decay * v.p,
+        ),
+        DerivationStep(
+            "and the moments see the bare gradient (Algorithm 2, lines 6 to 8)",
+            decayed.solved("exp_avg_sq"),
+            v.beta2 * v.exp_avg_sq + (1 - v.beta2) * v.g**2,
         ),
     ]

@@ -489,9 +489,8 @@ class ArrayCode:
         scalar = left.scalar and right.scalar
         symbol = {"Eq": "==", "Ne": "!="}.get(type(c).__name__, c.rel_op)
         test = f"{left.value} {symbol} {right.value}"
-        bare = all(a.is_Symbol or a.is_Number for a in (c.lhs, c.rhs))
-        errors = [x for n in (left, right) if (x := n.error)]
-        if not errors or bare:
+        errors = [n.error for n in (left, right) if n.error and not _is_bare(n)]
+        if not errors:
             return test, None, scalar
         size = "abs" if scalar else "xp.abs"
         return test, f"{size}({left.value} - {right.value}) <= {' + '.join(errors)}", scalar

@@ -14,7 +14,7 @@ RHO = Hyperparameter("rho", 0.9, high=1.0, trials=(0.5, 0.9, 0.0, 0.25, 0.99))
 def adadelta_equations(v: Variables, options: Options) -> None:
     g = decayed_gradient(v, options)
     s = v.let("square_avg", v.rho * v.square_avg + (1 - v.rho) * g**2)
-    delta = sqrt(v.acc_delta + v.eps) / sqrt(s + v.eps) * g
+    delta = v.let("delta", sqrt(v.acc_delta + v.eps) / sqrt(s + v.eps) * g)
     v.let("acc_delta", v.rho * v.acc_delta + (1 - v.rho) * delta**2)
     v.let("p", v.p - v.lr * delta)
 

@@ -15,7 +15,7 @@ T0 = Hyperparameter("t0", 1e6, absent=0.0, trials=(1.0, 2.0, 0.0, 1e6))
 
 def asgd_equations(v: Variables, options: Options) -> None:
     g = decayed_gradient(v, options)
-    p = v.let("p", v.p * (1 - v.lambd * v.eta) - v.eta * g)
+    p = v.let("p", v.p - v.lambd * v.eta * v.p - v.eta * g)
     v.let("ax", v.ax + v.mu * (p - v.ax))
     v.let("eta", v.lr / (1 + v.lambd * v.lr * v.t) ** v.alpha)
     v.let("mu", 1 / Max(1, v.t - v.t0))

@@ -25,7 +25,7 @@ def scheduled_momentum(v: Variables, t):
 def nadam_equations(v: Variables, options: Options) -> None:
     p, g = decay(v, options)
     mu = v.let("mu", scheduled_momentum(v, v.t))
-    mu_next = v.let("mu_next", scheduled_momentum(v, v.t + 1))
+    mu_ahead = v.let("mu_ahead", scheduled_momentum(v, v.t + 1))
     product = v.let("mu_product", v.mu_product * mu)
     m = v.let("exp_avg", v.beta1 * v.exp_avg + (1 - v.beta1) * g)
     s = v.let("exp_avg_sq", v.beta2 * v.exp_avg_sq + (1 - v.beta2) * g**2)
@@ -35,7 +35,7 @@ def nadam_equations(v: Variables, options: Options) -> None:
         "p",
         p
         - v.lr * (1 - mu) / (1 - product) * g / denominator
-        - v.lr * mu_next / (1 - product * mu_next) * m / denominator,
+        - v.lr * mu_ahead / (1 - product * mu_ahead) * m / denominator,
     )
 
 

@@ -100,7 +100,3 @@ class SGDForeach(torch.optim.Optimizer):
             else:
                 state["momentum_buffer"] = g.clone()
         return [self.state[p]["momentum_buffer"] for p in params]
-
-
-class SGDFolded(torch.optim.Optimizer):
-    """SGD that without momentum folds the decay into a factor of the parameter."""

@@ -112,7 +112,7 @@ class HeavyBallAttributes(_Optimizer):
 def make_sgd(
     params, lr=1e-3, momentum=0.0, dampening=0.0, weight_decay=0.0, nesterov=False, maximize=False
 ):
-    """SGD from a factory: nesterov and maximize are held by a closure, and the class has no name."""
+    """SGD from a factory that holds nesterov and maximize; the decay may be a factor."""
     if lr < 0:
         raise ValueError(f"lr must not be negative, and is {lr}")
     if nesterov and (momentum <= 0 or dampening != 0):
@@ -120,13 +120,15 @@ def make_sgd(
 
     def update(optimizer, p, g, group, index):
         state, momentum = optimizer.state[p], group["momentum"]
-        g = (-g if maximize else g) + group["weight_decay"] * p
-        if momentum:
-            old = state.get("velocity")
-            fresh = g if old is None else momentum * old + (1 - group["dampening"]) * g
-            state["velocity"] = fresh.clone()
-            g = g + momentum * fresh if nesterov else fresh
-        p.sub_(g, alpha=group["lr"])
+        lr, wd = group["lr"], group["weight_decay"]
+        g = -g if maximize else g
+        if momentum == 0:
+            p.mul_(1 - lr * wd).sub_(lr * g)
+            return
+        g = g + wd * p
+        old = state.get("velocity")
+        state["velocity"] = g + 0 if old is None else momentum * old + (1 - group["dampening"]) * g
+        p.sub_(lr * (g + momentum * state["velocity"] if nesterov else state["velocity"]))
 
     defaults = dict(lr=lr, momentum=momentum, dampening=dampening, weight_decay=weight_decay)
     return type("SGD", (_Optimizer,), {"update": update})(params, defaults)

@@ -96,13 +96,6 @@ class LrDecaysFromFirstStep(_Adagrad):
         return lr / (1 + t * decay)
 
 
-class LrDecaysExponentially(_Adagrad):
-    """lr_decay multiplies: lr * (1 - lr_decay)^(t - 1)."""
-
-    def rate(self, lr, decay, t):
-        return lr * (1 - decay) ** (t - 1)
-
-
 class LrDecayIgnored(_Adagrad):
     """lr_decay is accepted and never used."""
 
@@ -115,10 +108,3 @@ class InitialValueIgnored(_Adagrad):
 
     def start(self, initial):
         return 0.0
-
-
-class InitialValueSquared(_Adagrad):
-    """The sum starts at the square of initial_accumulator_value."""
-
-    def start(self, initial):
-        return initial**2

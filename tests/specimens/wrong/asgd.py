@@ -87,7 +87,7 @@ class AverageFromStart(_ASGD):
     """t0 is accepted, and the average starts at the first step."""
 
     def mu(self, t, t0):
-        return 1 / (t + 1)
+        return 1 / max(1, t)
 
 
 class AverageOneStepLate(_ASGD):

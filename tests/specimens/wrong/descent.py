@@ -36,13 +36,6 @@ class DividesBySize(_Descent):
         p.sub_(group["lr"] * g / max(g.numel(), 1))
 
 
-class HalfGradient(_Descent):
-    """Takes half of the gradient, as that of a squared error with a factor 1/2 missing."""
-
-    def update(self, p, g, state, group):
-        p.sub_(group["lr"] * g / 2)
-
-
 class LrSquared(_Descent):
     """Multiplies by lr twice."""
 

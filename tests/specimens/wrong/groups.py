@@ -50,11 +50,11 @@ class LastGroupForAll(_SGD):
     """Parameters are collected from all groups and moved with the group left by the loop."""
 
     def walk(self):
+        moved = []
         for group in self.param_groups:
-            pass
-        for p in [p for g in self.param_groups for p in g["params"]]:
-            if p.grad is not None:
-                _move(p, p.grad, self.state[p], group)
+            moved += [p for p in group["params"] if p.grad is not None]
+        for p in moved:
+            _move(p, p.grad, self.state[p], group)
 
 
 class FirstGroupOnly(_SGD):
@@ -89,7 +89,7 @@ class StateByIndexInGroup(_SGD):
         for group in self.param_groups:
             for index, p in enumerate(group["params"]):
                 if p.grad is not None:
-                    _move(p, p.grad, buffers.setdefault((index, p.shape), {}), group)
+                    _move(p, p.grad, buffers.setdefault(index, {}), group)
 
 
 class StateByShape(_SGD):

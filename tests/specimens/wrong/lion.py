@@ -1,4 +1,4 @@
-"""Wrong Lions: every class says in ``update`` what it does, which is three lines in the right one."""
+"""Wrong Lions: every class says in ``update`` what it does, three lines in the right one."""
 
 import torch
 

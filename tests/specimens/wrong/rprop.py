@@ -76,7 +76,7 @@ class MovesAfterSignChange(_Rprop):
 
 
 class PreviousNotZeroed(_Rprop):
-    """The gradient is remembered where its sign changed, so the next step shrinks or grows there."""
+    """The gradient is remembered where its sign changed, and the next step is resized there."""
 
     def remember(self, before, g, kept):
         before.copy_(g)
@@ -99,7 +99,7 @@ class FirstStepIsZero(_Rprop):
 
 
 class PreviousIsGradient(_Rprop):
-    """The gradient is remembered without a copy where no sign changed: a reused buffer changes it."""
+    """The gradient is remembered without a copy if no sign changed: a reused buffer shows it."""
 
     def update(self, p, g, state, group):
         changes = bool((g.sign() * _real(state["prev"]).sign() < 0).any())

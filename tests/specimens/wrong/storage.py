@@ -38,7 +38,7 @@ class TailOfEight(_Descent):
 
 
 class TailOfSixtyFour(_Descent):
-    """Tensors above 64 elements are taken in blocks of 64, and the last partial block is left out."""
+    """From 64 elements on, blocks of 64 are taken, and a partial one at the end is left out."""
 
     def update(self, p, g, lr):
         last = p.numel() if p.numel() < 64 else p.numel() - p.numel() % 64

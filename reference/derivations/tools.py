@@ -1,0 +1,55 @@
+"""What the derivations share: a rule's symbols, and running a rule for a few steps in symbols."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
+
+import sympy
+
+from reference.rule import GRADIENT, PARAMETER, STEP_COUNT, Step, UpdateRule, unset_symbol
+
+
+def symbols_of(rule: UpdateRule) -> SimpleNamespace:
+    """The symbols of a rule by name: p, g, t, hyperparameters and state before the step."""
+    own = {item.name: item.symbol for item in (*rule.hyperparameters, *rule.state)}
+    return SimpleNamespace(p=PARAMETER, g=GRADIENT, t=STEP_COUNT, **own)
+
+
+def simple_case(expression: sympy.Expr, **values) -> sympy.Expr:
+    """The expression with symbols set to values, by the symbols' names."""
+    named = {s.name: s for s in expression.free_symbols}
+    return expression.xreplace({named[k]: sympy.sympify(x) for k, x in values.items() if k in named})
+
+
+def branch(expression: sympy.Expr, index: int) -> sympy.Expr:
+    """The expression with every Piecewise replaced by one of its branches."""
+    return expression.replace(
+        lambda e: isinstance(e, sympy.Piecewise), lambda e: e.args[index].expr
+    )
+
+
+def run(
+    step: Step, gradients: Sequence[sympy.Expr], values: Mapping[str, sympy.Expr] | None = None
+) -> dict[str, sympy.Expr]:
+    """New values of parameter and state after a few steps from the initial state, in symbols.
+
+    Args:
+        gradients: the gradient of each step.
+        values: hyperparameters that are not to stay symbols.
+    """
+    values = values or {}
+    own = {
+        h.symbol: sympy.sympify(values.get(h.name, h.symbol)) for h in step.rule.hyperparameters
+    }
+    by_name = {symbol.name: value for symbol, value in own.items()}
+    now: dict[str, sympy.Expr] = {"p": PARAMETER}
+    for s in step.state:
+        now[s.name] = by_name[s.initial] if isinstance(s.initial, str) else sympy.nsimplify(s.initial)
+    for count, gradient in enumerate(gradients, start=1):
+        before: dict[sympy.Basic, sympy.Basic] = dict(own)
+        before |= {s.symbol: now[s.name] for s in step.state}
+        before |= {unset_symbol(s.name): sympy.Integer(count == 1) for s in step.state}
+        before |= {PARAMETER: now["p"], GRADIENT: gradient, STEP_COUNT: sympy.Integer(count)}
+        now = {name: step.solved(name).xreplace(before) for name in step.outputs}
+    return now

@@ -1,0 +1,374 @@
+"""The rules: every choice of options builds, and each computes what its torch class computes."""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+import sympy
+import torch
+
+from reference import (
+    RULES,
+    Hyperparameter,
+    RuleError,
+    get_rule,
+    load_rule,
+    rule_for_torch_class,
+)
+from reference.rule import unset_symbol
+
+CHOICES = [
+    pytest.param(rule, dict(options), id="-".join([rule.name, *(k for k, v in options.items() if v)]))
+    for rule in RULES.values()
+    for options in rule.choices()
+]
+# torch.optim.AdamW has no switch for its decoupling: it is always on
+CLAIMED = [
+    c
+    for c in CHOICES
+    if c.values[0].torch and not (c.values[0].name == "adamw" and not c.values[1]["decoupled_weight_decay"])
+]
+
+
+# -- the registry -----------------------------------------------------------------------------
+
+
+def test_names_and_order():
+    assert list(RULES) == (
+        "gradient_descent sgd heavy_ball adam adam_eps_hat adamw adamax nadam radam adagrad adadelta "
+        "rmsprop rprop asgd lion"
+    ).split()
+    assert all(name == rule.name for name, rule in RULES.items())
+
+
+@pytest.mark.parametrize(("rule", "options"), CHOICES)
+def test_every_choice_of_options_builds(rule, options):
+    step = rule.step(options)
+    assert step.outputs[-1] == "p"
+    for name in step.outputs:
+        assert not step.solved(name).free_symbols & {a.symbol for a in step.assignments}
+    for variable in step.state:
+        if variable.scalar:
+            assert step.is_scalar[step.new_symbol(variable.name)]
+
+
+@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+def test_hyperparameters_are_in_their_domains(rule):
+    for h in rule.hyperparameters:
+        assert h.contains(h.default), h
+        assert h.trials and all(h.contains(x) for x in h.trials), h
+        assert h.absent is None or h.contains(h.absent), h
+    for options in rule.choices():
+        values = [{h.name: x for h, x in zip(rule.hyperparameters, v, strict=True)} for v in _trials(rule)]
+        assert any(rule.constraint(v, options) for v in values)
+    assert rule.constraint(rule.defaults, rule.step().options)
+
+
+def _trials(rule):
+    return itertools.product(*(h.trials[:2] for h in rule.hyperparameters))
+
+
+def test_every_elementwise_torch_class_has_one_rule():
+    for name in "SGD Adam AdamW Adamax NAdam RAdam Adagrad Adadelta RMSprop Rprop ASGD".split():
+        rule = rule_for_torch_class(f"torch.optim.{name}")
+        assert rule is not None
+        assert [r for r in RULES.values() if f"torch.optim.{name}" in r.torch] == [rule]
+    assert rule_for_torch_class("torch.optim.LBFGS") is None
+
+
+@pytest.mark.parametrize("rule", [r for r in RULES.values() if r.torch], ids=lambda r: r.name)
+def test_defaults_and_arguments_are_torchs(rule):
+    group = _build(rule, {}, {})[0].param_groups[0]
+    for h in rule.hyperparameters:
+        key, index = _argument(h)
+        assert h.default == (group[key] if index is None else group[key][index])
+    for option in rule.options:
+        if option.name in group:
+            assert group[option.name] == option.default
+
+
+# -- against torch ----------------------------------------------------------------------------
+
+GRADIENTS = (
+    (0.75, -1.5, 0.0, 2.0**-9),
+    (-0.25, -0.625, 1.0, -3.0),
+    (0.0, 1.25, 1.0, -2.5),
+    (1.5, 0.375, -2.0, 0.125),
+    (1.0, 0.5, -0.0625, 0.0),
+    (-2.0, 0.25, -0.5, 1.0),
+    (-0.125, -1.0, 3.0, 0.25),
+)
+START = (1.0, -0.375, 2.5, -0.03125)
+# Wilder hyperparameters than the trials give, where a rule has something to show for them.
+EXTRA = {
+    "sgd": [{"momentum": 0.0, "dampening": 0.5}, {"dampening": 0.0, "momentum": 1.0}],
+    "radam": [{"beta2": 0.99}, {"beta2": 0.9, "beta1": 0.0}],
+    "asgd": [{"t0": 0.0, "alpha": 1.0}, {"t0": 2.5}, {"t0": 1e6}],
+    "rprop": [{"step_size_max": 0.4, "eta_plus": 2.0}, {"lr": 0.001}],
+    "nadam": [{"momentum_decay": 0.0}, {"beta1": 0.0}],
+    "rmsprop": [{"momentum": 0.0}, {"momentum": 1.0, "alpha": 0.0, "eps": 1e-4}],
+    "adadelta": [{"eps": 1e-6}],
+    "adagrad": [{"initial_accumulator_value": 1.0, "lr_decay": 0.0}],
+}
+
+
+@pytest.fixture
+def double_scalars():
+    """Scalar state tensors (step, mu_product, eta, mu) take the default dtype."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(before)
+
+
+def _argument(h: Hyperparameter) -> tuple[str, int | None]:
+    key, bracket, index = (h.arguments[0] if h.arguments else h.name).partition("[")
+    return key, int(index[:-1]) if bracket else None
+
+
+def _build(rule, values, options):
+    module, _, name = rule.torch[0].rpartition(".")
+    p = torch.tensor(START, dtype=torch.float64, requires_grad=True)
+    switches = {k: x for k, x in options.items() if (rule.name, k) != ("adamw", "decoupled_weight_decay")}
+    arguments: dict = switches
+    for h in rule.hyperparameters:
+        if h.name in values:
+            key, index = _argument(h)
+            if index is None:
+                arguments[key] = values[h.name]
+            else:
+                arguments[key] = (*arguments.get(key, ()), values[h.name])
+    return getattr(importlib.import_module(module), name)([p], foreach=False, **arguments), p
+
+
+def _settings(rule, options):
+    """A few choices of hyperparameters: the first, second and mixed trials, zeros, and extras."""
+    columns = [[h.trials[i % len(h.trials)] for i in range(3)] for h in rule.hyperparameters]
+    names = [h.name for h in rule.hyperparameters]
+    settings = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+    settings += [settings[i % 2] | extra for i, extra in enumerate(EXTRA.get(rule.name, []))]
+    if options.get("nesterov"):
+        settings = [s | {"dampening": 0.0} for s in settings]
+    if options.get("centered"):
+        # at alpha = 0 the variance is g^2 - g^2, which float64 need not make zero
+        settings = [s for s in settings if s["alpha"] > 0]
+    step = rule.step(options)
+    return [s for s in settings if rule.constraint(s, step.options)]
+
+
+class Exact:
+    """A rule evaluated with 40 digits on one element, from sympy's own arithmetic."""
+
+    def __init__(self, rule, values, options, start):
+        self.step = rule.step(options)
+        self.values = {h.symbol: sympy.Rational(values[h.name]) for h in rule.hyperparameters}
+        self.p = sympy.Rational(start)
+        self.state = {
+            s: sympy.Rational(values[s.initial] if isinstance(s.initial, str) else s.initial)
+            for s in self.step.state
+        }
+        self.unset = {s.name for s in self.step.state}
+        self.count = 0
+
+    def feed(self, gradient: float) -> None:
+        self.count += 1
+        known = dict(self.values)
+        known |= {s.symbol: value for s, value in self.state.items()}
+        known |= {unset_symbol(s.name): sympy.Integer(s.name in self.unset) for s in self.state}
+        known[sympy.Symbol("p", real=True)] = self.p
+        known[sympy.Symbol("g", real=True)] = sympy.Rational(gradient)
+        known[sympy.Symbol("t", integer=True, positive=True)] = sympy.Integer(self.count)
+        for a in self.step.assignments:
+            # a literal such as 0.96 means the double that a program would hold
+            literals = {f: sympy.Rational(f) for f in a.expression.atoms(sympy.Float)}
+            value = a.expression.xreplace(literals).xreplace(known).evalf(40)
+            assert value.is_number and value.is_finite, (a.name, value)
+            known[a.symbol] = sympy.Rational(value)
+        self.p = known[self.step.new_symbol("p")]
+        self.state = {s: known[self.step.new_symbol(s.name)] for s in self.state}
+        for s in self.state:
+            if s.needs is None or self.values[next(k for k in self.values if k.name == s.needs)] != 0:
+                self.unset.discard(s.name)
+
+
+def _difference(exact, got: float) -> float:
+    return float(abs(exact - sympy.Rational(got)) / max(1, abs(exact)))
+
+
+@pytest.mark.parametrize(("rule", "options"), CLAIMED)
+def test_rule_is_what_torch_computes(rule, options, double_scalars):
+    compare_with_torch(rule, options)
+
+
+def compare_with_torch(rule, options):
+    settings = _settings(rule, options)
+    assert settings
+    for values in settings:
+        optimizer, p = _build(rule, values, options)
+        lanes = [Exact(rule, values, options, x) for x in START]
+        for gradient in GRADIENTS:
+            p.grad = torch.tensor(gradient, dtype=torch.float64)
+            optimizer.step()
+            state = optimizer.state[p]
+            for i, lane in enumerate(lanes):
+                lane.feed(gradient[i])
+                assert _difference(lane.p, p[i].item()) < 1e-12, (values, lane.count, i)
+                for s, exact in lane.state.items():
+                    if s.name in state:
+                        got = state[s.name] if s.scalar else state[s.name][i]
+                        assert _difference(exact, got.item()) < 1e-12, (s.name, values, lane.count, i)
+                    else:
+                        assert s.needs and values[s.needs] == 0
+
+
+def test_the_comparison_sees_a_wrong_rule(double_scalars):
+    """Epsilon inside the root, as a check of the comparison itself."""
+    adagrad = get_rule("adagrad")
+
+    def equations(v, options):
+        g = (-v.g if options.maximize else v.g) + v.weight_decay * v.p
+        s = v.let("sum", v.sum + g**2)
+        v.let("p", v.p - v.lr / (1 + (v.t - 1) * v.lr_decay) * g / sympy.sqrt(s + v.eps))
+
+    wrong = replace(adagrad, equations=equations, _steps={})
+    with pytest.raises(AssertionError):
+        compare_with_torch(wrong, {"maximize": False})
+
+
+# -- rules of users ---------------------------------------------------------------------------
+
+GOOD = """
+from reference import Hyperparameter, Option, StateVariable, UpdateRule, sqrt
+
+def equations(v, options):
+    g = v.g if options.plain else v.g / (sqrt(v.g**2) + 1)
+    m = v.let("m", v.m / 2 + g)
+    v.let("p", v.p - v.lr * m)
+
+MINE = UpdateRule(
+    name="mine", title="mine", source="none", equations=equations,
+    hyperparameters=(Hyperparameter("lr", 0.1),), state=(StateVariable("m"),),
+    options=(Option("plain"),),
+)
+OTHER = 3
+"""
+
+
+def test_load_a_known_rule():
+    assert load_rule("adam") is get_rule("adam") is RULES["adam"]
+
+
+def test_load_a_users_rule(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(GOOD)
+    rule = load_rule(f"{file}:MINE")
+    assert rule.name == "mine"
+    assert rule.step({"plain": True}).outputs == ("m", "p")
+
+
+def test_load_leaves_no_module_behind(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(GOOD)
+    before = set(sys.modules)
+    load_rule(f"{file}:MINE")
+    assert set(sys.modules) - before <= {"reference.rules"}
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("adm", "no rule is called 'adm'; did you mean 'adam'? (known: gradient_descent, sgd, "),
+        ("AdamW", "no rule is called 'AdamW'; did you mean 'adamw'? (known: "),
+        ("zzzz", "no rule is called 'zzzz' (known: gradient_descent, "),
+        ("no/such.py:MINE", "there is no rule file 'no/such.py'"),
+        ("no/such.py", "say which rule of 'no/such.py' is meant: no/such.py:NAME"),
+    ],
+)
+def test_load_rule_messages_about_names(spec, message):
+    with pytest.raises(RuleError) as error:
+        load_rule(spec)
+    assert str(error.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "message"),
+    [
+        ("x = 1\ny = = 2\n", "MINE", "rule file 'F' has a syntax error in line 2: invalid syntax"),
+        ("x = 1\n  y = 2\n", "MINE", "rule file 'F' has a syntax error in line 2: unexpected indent"),
+        (GOOD, "MIME", "rule file 'F' has no 'MIME'; did you mean 'MINE'? (its rules: MINE)"),
+        ("x = 1", "MINE", "rule file 'F' has no 'MINE' (it defines no UpdateRule)"),
+        (GOOD, "OTHER", "'OTHER' in rule file 'F' is of type int, not UpdateRule"),
+        (
+            "def f():\n    return 1 / 0\nf()\n",
+            "MINE",
+            "rule file 'F' failed in line 2: ZeroDivisionError: division by zero",
+        ),
+        ("raise SystemExit(3)", "MINE", "rule file 'F' failed in line 1: SystemExit: 3"),
+        ("import nonsense_", "MINE", "rule file 'F' failed in line 1: ModuleNotFoundError: No module"),
+        (
+            GOOD.replace("v.lr * m", "v.lrr * m"),
+            "MINE",
+            "rule file 'F': rule 'mine' has no symbol 'lrr'; did you mean 'lr'?",
+        ),
+        (
+            GOOD.replace("v.g / (sqrt", "v.gg / (sqrt"),
+            "MINE",
+            "rule file 'F': rule 'mine' has no symbol 'gg'; did you mean 'g'?",
+        ),
+        (
+            GOOD.replace("v.g if options.plain", "v.g / [] if options.plain"),
+            "MINE",
+            "rule file 'F': the equations of rule 'mine' failed with plain=True in line 5: "
+            "TypeError: unsupported operand",
+        ),
+        (
+            GOOD.replace('v.let("m", v.m / 2 + g)', "v.m / 2 + g"),
+            "MINE",
+            "rule file 'F': rule 'mine' never assigns 'm'",
+        ),
+        (
+            GOOD.replace('Option("plain")', 'Option("lr")'),
+            "MINE",
+            "rule file 'F' failed in line 9: RuleError: rule 'mine' uses the name 'lr' twice",
+        ),
+    ],
+    ids=lambda x: None,
+)
+def test_load_rule_messages_about_files(tmp_path, source, name, message):
+    file = tmp_path / "mine.py"
+    file.write_text(source)
+    with pytest.raises(RuleError) as error:
+        load_rule(f"{file}:{name}")
+    assert str(error.value).replace(str(file), "F").startswith(message)
+    assert "\n" not in str(error.value)
+
+
+# -- independence -----------------------------------------------------------------------------
+
+
+def _modules_after(code: str) -> set[str]:
+    code += "\nimport sys; print(*{m.partition('.')[0] for m in sys.modules})"
+    return set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
+
+
+def test_importing_reference_is_cheap():
+    assert not {"sympy", "numpy", "torch", "verify"} & _modules_after("import reference")
+
+
+def test_reference_uses_neither_torch_nor_verify():
+    code = "from reference import *; from reference.derivations import DERIVED, derivation\n"
+    code += "[derivation(name) for name in DERIVED]"
+    assert not {"torch", "verify"} & _modules_after(code)
+
+
+def test_unknown_attribute():
+    import reference
+
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        reference.nonsense  # noqa: B018
+    assert set(reference.__all__) <= set(dir(reference))

@@ -50,7 +50,7 @@ class Walk:
             start = variable.initial
             number = float(v[start] if isinstance(start, str) else start)
             v[name] = self.state.get(name, number if variable.scalar else np.full(p.shape, number))
-            v["store_" + name] = 0.0
+            v["store_" + name] = (0.0, 0.0)
         unit = self.precision
         with np.errstate(all="ignore"):
             results = lower_to_arrays(self.rule_step)(

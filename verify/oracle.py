@@ -303,12 +303,12 @@ class LockStep:
             if name not in self.variables:
                 continue
             if self.variables[name].scalar:
-                unit = 2.0**-53
+                kept = PRECISIONS["float64"]
                 if isinstance(value, torch.Tensor):
-                    unit = PRECISIONS[dtype_name(value.dtype)].unit
+                    kept = PRECISIONS[dtype_name(value.dtype)]
                     value = value.item()
                 state[name] = float(value.real if isinstance(value, complex) else value)
-                state["store_" + name] = FACTOR * unit
+                state["store_" + name] = (FACTOR * kept.unit, FACTOR * kept.smallest)
             else:
                 state[name] = as_float64(value)
                 coarse = PRECISIONS.get(dtype_name(value.dtype))
@@ -350,7 +350,7 @@ class LockStep:
                 value = number if variable.scalar else np.full(len(track.before), number)
             v[name], v["e_" + name] = value, error
             if variable.scalar:
-                v["store_" + name] = track.seen.get("store_" + name, FACTOR * 2.0**-53)
+                v["store_" + name] = track.seen.get("store_" + name, (FACTOR * 2.0**-53, 0.0))
             if variable.unset_at_first:
                 v[unset_symbol(name).name] = int(name not in track.set_variables)
         return v, carried
@@ -358,9 +358,12 @@ class LockStep:
     def _compare_parameter(self, operation, index, track: _Track, after: np.ndarray, state: dict) -> None:
         v, carried = self._inputs(track)
         for name in self.variables:
-            # how a scalar state tensor rounds is known once it is there
+            # how a scalar state tensor rounds is known once it is there; it rounds its initial value too
             if "store_" + name in state:
-                v["store_" + name] = state["store_" + name]
+                unit, least = v["store_" + name] = state["store_" + name]
+                if name not in track.set_variables and unit > FACTOR * 2.0**-53:
+                    v["e_" + name] = unit * abs(v[name]) + least
+                    carried = True
         evaluate = lower_to_arrays(self.rule_step, carried)
         results = self._evaluate(evaluate, v)
         if carried:

@@ -1,10 +1,10 @@
 """Adam from its definition: exponential averages divided by the sums of their weights."""
 
-from sympy import Max, diff, sqrt
+from sympy import Abs, Max, diff, sqrt
 
 from reference.derivations import DerivationStep
 from reference.derivations.averages import bias
-from reference.derivations.tools import run, simple_case, symbols_of
+from reference.derivations.tools import simple_case, symbols_of
 from reference.rules.adam import ADAM, ADAM_EPS_HAT, ADAMW
 
 v = symbols_of(ADAM)
@@ -35,10 +35,15 @@ def adam() -> list[DerivationStep]:
             _algorithm_1(),
         ),
         DerivationStep(
-            "so a constant gradient is not scaled: with eps = 0 a gradient of 3 moves the parameter "
-            "by exactly lr, here at step 3",
-            run(step, [3, 3, 3], {"eps": 0, "weight_decay": 0})["p"],
-            v.p - 3 * v.lr,
+            "equal gradients have the moments (1 - beta1^t) g and (1 - beta2^t) g^2, so with eps = 0 "
+            "each of them moves the parameter by exactly lr (Section 2.1)",
+            simple_case(
+                step.assignments[-1].expression,
+                exp_avg_next=(1 - v.beta1**v.t) * v.g,
+                exp_avg_sq_next=(1 - v.beta2**v.t) * v.g**2,
+                eps=0,
+            ),
+            v.p - v.lr * v.g / Abs(v.g),
         ),
         DerivationStep(
             "L2 decay adds the gradient of (weight_decay / 2) p^2 to the gradient",

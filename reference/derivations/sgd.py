@@ -33,7 +33,7 @@ def gradient_descent() -> list[DerivationStep]:
     return [
         DerivationStep(
             "the step minimises the linear model g (x - p) plus the price (x - p)^2 / (2 lr): there "
-            "the derivative vanishes (Beck & Teboulle 2003, Mirror descent, equation 3.1)",
+            "the derivative vanishes (Beck & Teboulle 2003, Mirror descent, Section 3)",
             Derivative(model, x).doit().subs(x, p - positive_lr * g),
             0,
         ),
@@ -56,7 +56,7 @@ def heavy_ball() -> list[DerivationStep]:
     positive = simple_case(velocity, momentum=mu)
     return [
         DerivationStep(
-            "Polyak's p + momentum (p - p_before) - lr g (Polyak 1964, equation 9), with the last "
+            "Polyak's p + momentum (p - p_before) - lr g (Polyak 1964, the method of the heavy ball), with the last "
             "displacement p - p_before as the velocity, is the rule's own step",
             simple_case(step.solved("p"), momentum_buffer=p - before),
             p + w.momentum * (p - before) - lr * g,
@@ -69,13 +69,14 @@ def heavy_ball() -> list[DerivationStep]:
         ),
         DerivationStep(
             "a constant gradient leads to the velocity that it maintains, -lr g / (1 - momentum): "
-            "momentum multiplies the rate in the long run (Sutskever et al. 2013, Section 2)",
-            positive.subs(w.momentum_buffer, -lr * g / (1 - mu)),
+            "momentum multiplies the rate in the long run (Goodfellow, Bengio & Courville 2016, Section "
+            "8.3.2)",
+            sympy.solve(positive.subs(w.momentum_buffer, terminal) - terminal, terminal)[0],
             -lr * g / (1 - mu),
         ),
         DerivationStep(
-            "that is the sum of the velocities' weights momentum^(t-i) for t to infinity, with "
-            "momentum = 1/(1 + r) below 1",
+            "1 / (1 - momentum) is the sum of the weights momentum^(t-i) that a velocity gives to its "
+            "gradients, for t to infinity and momentum = 1/(1 + r) below 1",
             sympy.Limit(Sum(decay ** (t - i), (i, 1, t)).doit(), t, sympy.oo),
             1 / (1 - decay),
         ),
@@ -94,11 +95,6 @@ def heavy_ball() -> list[DerivationStep]:
             "without momentum it is gradient descent",
             simple_case(step.solved("p"), momentum=0),
             GRADIENT_DESCENT.step().solved("p"),
-        ),
-        DerivationStep(
-            "the velocity that stays the same under the rule is the one above, and no other",
-            sympy.solve(positive.subs(w.momentum_buffer, terminal) - terminal, terminal)[0],
-            -lr * g / (1 - mu),
         ),
     ]
 

@@ -96,7 +96,8 @@ class ArrayCode:
                 node = Node(node.value, node.error, node.scalar, True)
             variable = next((s for s in step.state if s.name == assignment.name), None)
             if variable is not None and variable.scalar:
-                error = f"{node.error or '0.0'} + store_{variable.name} * abs({node.value})"
+                kept = f"store_{variable.name} * abs({node.value}) + least_{variable.name}"
+                error = f"{node.error or '0.0'} + {kept}"
                 node = Node(node.value, self.let(error, "e"), True, node.nonnegative)
             self.memo[assignment.symbol] = node
         for output in step.outputs:
@@ -112,7 +113,7 @@ class ArrayCode:
         error = None
         if name in states:
             if states[name].scalar:
-                self.emit(f"store_{name} = v['store_{name}']")
+                self.emit(f"store_{name}, least_{name} = v['store_{name}']")
             if self.carried and name in {s.name for s in self.step.state}:
                 error = f"e_{name}"
                 self.emit(f"{error} = v[{error!r}]")
@@ -235,9 +236,17 @@ class ArrayCode:
         error = node.error
         if error and len(above) + len(below) > 1:
             error = self.guard(node.value, error, above, below, amplifier)
+            error = self._guard_roots(lanes, amplifier, error)
         elif error:
-            error = self.guard(node.value, error)
+            error = self._guard_roots(lanes, amplifier, self.guard(node.value, error))
         return Node(node.value, error, False, nonnegative)
+
+    def _guard_roots(self, lanes: list[sympy.Expr], amplifier: str, error: str) -> str:
+        """c sqrt(a) may be evaluated as sqrt(c^2 a), which overflows earlier."""
+        for factor in lanes:
+            if isinstance(factor, sympy.Pow) and abs(factor.exp) == sympy.Rational(1, 2):
+                error = self.guard(f"({amplifier}) ** 2 * {self.lower(factor.base).value}", error)
+        return error
 
     def _numerator(self, above: list[Node], coefficient: Node, room: str) -> tuple[Node, str]:
         if not above:
@@ -619,7 +628,9 @@ def lower_to_arrays(step: Step, carried: bool = False, careful: bool = False) ->
         ``evaluate(xp, u, tiny, w, w_entry, largest, v) -> [(value, error | None), ...]`` in the order
         of ``step.outputs``. ``u`` and ``tiny`` are unit roundoff and smallest number of the elements,
         ``w`` of scalars, ``w_entry`` of hyperparameters that enter scalars, all times the factor;
-        ``v`` maps names to float64 arrays and Python floats. An error of None means exact.
+        ``v`` maps names to float64 arrays and Python floats, and ``"store_" + name`` of a scalar state
+        to unit roundoff and smallest number of the tensor that holds it, times the factor. An error of
+        None means exact.
     """
     namespace = dict(_RUNTIME)
     exec(compile(array_source(step, carried, careful), f"<{step.rule.name}>", "exec"), namespace)

@@ -47,7 +47,7 @@ def _first_lines(path: Path) -> dict[str, str]:
 
 
 def _wrong(file: str, rule: str, **by_check: str) -> list[Specimen]:
-    """Specimens of one file that claim one rule; ``rule_step="A B"`` means that check, and those."""
+    """Specimens of one file that claim one rule; ``rule_step="A B"`` means that check, those."""
     return [
         _specimen("wrong", file, name, rule, check.replace("_", ".", 1))
         for check, names in by_check.items()
@@ -327,6 +327,7 @@ RIGHT: tuple[Specimen, ...] = (
     ),
     _right("forms", "adagrad", "AdagradByNorm"),
     _right("forms", "adadelta", "AdadeltaByQuotient"),
+    _right("forms", "rmsprop", "RMSpropByVariance"),
     _right("forms", "adamax", "AdamaxStacked"),
     _right("forms", "nadam", "NAdamOneQuotient"),
     _right("forms", "radam", "RAdamOneStep"),

@@ -85,20 +85,25 @@ class AdadeltaByQuotient(_Optimizer):
 
 
 class RMSpropByVariance(_Optimizer):
-    """Centred RMSprop that averages squared deviations: always centred, and never negative."""
+    """RMSprop that averages squared deviations when it is centred, so that nothing is subtracted."""
 
     states = ("variance", "grad_avg", "momentum_buffer")
 
     def __init__(
-        self, params, lr=1e-2, alpha=0.99, eps=1e-8, weight_decay=0.0, momentum=0.0, maximize=False
-    ):
+        self, params, lr=1e-2, alpha=0.99, eps=1e-8, weight_decay=0.0, momentum=0.0,
+        centered=False, maximize=False,
+    ):  # fmt: skip
         rest = dict(alpha=alpha, eps=eps, weight_decay=weight_decay, momentum=momentum)
+        rest["centered"] = centered
         super().__init__(params, lr, maximize, **rest)
 
     def update(self, p, g, variance, mean, buffer, state, group):
         alpha = group["alpha"]
-        variance.add_((1 - alpha) * (g - mean) ** 2).mul_(alpha)
-        mean.lerp_(g, 1 - alpha)
+        if group["centered"]:
+            variance.add_((1 - alpha) * (g - mean) ** 2).mul_(alpha)
+            mean.lerp_(g, 1 - alpha)
+        else:
+            variance.mul_(alpha).add_((1 - alpha) * g**2)
         step = g / (variance.sqrt() + group["eps"])
         if group["momentum"] > 0:
             step = buffer.mul_(group["momentum"]).add_(step)

@@ -107,7 +107,15 @@ class AdamTensorCorrections(_Adam):
         p.copy_(p - (lr / c1) * (m / divisor))
 
 
-class AdamWDecaySubtracted(_Adam):
+class _AdamW(_Adam):
+    def __init__(
+        self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2, amsgrad=False,
+        maximize=False,
+    ):  # fmt: skip
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize)
+
+
+class AdamWDecaySubtracted(_AdamW):
     """AdamW whose decay is a term of the update: p - lr * wd * p - lr * quotient."""
 
     def update(self, p, g, state, t, lr, wd, eps, b1, b2):
@@ -120,7 +128,7 @@ class AdamWDecaySubtracted(_Adam):
         p.copy_(p - lr * wd * p - lr * quotient)
 
 
-class AdamWDecayOfOld(_Adam):
+class AdamWDecayOfOld(_AdamW):
     """AdamW that steps first and then subtracts the decay of the parameter before the step."""
 
     def update(self, p, g, state, t, lr, wd, eps, b1, b2):

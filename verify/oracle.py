@@ -166,6 +166,7 @@ class LockStep:
         judge: ``"p"`` to judge the parameter alone, ``"state"`` for state and counters alone, or
             ``"all"``.
         ignore: elements of the first parameter (of its real parts) that are not judged.
+        worst: worst ratios so far; only worse ones are made exact.
         in_subject: called with True before and False after control is handed to the subject.
     """
 
@@ -177,6 +178,7 @@ class LockStep:
         scalars: str = "float64",
         judge: str = "all",
         ignore: Sequence[int] = (),
+        worst: Mapping[str, float] | None = None,
         in_subject=None,
     ):
         self.judge, self.ignore = judge, list(ignore)
@@ -184,7 +186,7 @@ class LockStep:
         self.program = program
         self.rule_step = loaded.rule.step(program.options)
         self.variables = {s.name: s for s in self.rule_step.state}
-        self.outcome = Outcome(scalars=scalars)
+        self.outcome = Outcome(scalars=scalars, worst=dict(worst or {}))
         self.precision = PRECISIONS[program.dtype]
         self.u, self.tiny = FACTOR * self.precision.unit, FACTOR * self.precision.smallest
         self.w = FACTOR * PRECISIONS[scalars].unit
@@ -417,25 +419,35 @@ class LockStep:
     def _judge(self, name, value, error, got, v, carried, operation, index, track) -> Mismatch | None:
         """None when the quantity is inside its allowance for every element that can be verified."""
         scalar = not isinstance(got, np.ndarray)
-        got, value = np.atleast_1d(got), np.broadcast_to(value, np.shape(np.atleast_1d(got)))
+        got = np.atleast_1d(got)
+        if np.shape(value) != got.shape:
+            value = np.broadcast_to(value, got.shape)
         error = 0.0 if error is None else error
         difference = np.abs(got - value)
+        if name == "p":
+            self._count_not_verified(value, error, track)
+        ratios = difference / error
+        highest = ratios.max(initial=0.0)
+        if highest <= CERTAIN:
+            if highest > self.outcome.worst.get(name, -1.0):
+                self._note_worst(name, ratios, error, got, v, carried, track, scalar)
+            return None
         inside = difference <= CERTAIN * error
         if self.ignore and index == 0 and not scalar:
             inside[[i for i in self.ignore if i < len(inside)]] = True
         if track.dead is not None and not scalar:
             inside |= track.dead
-        if name == "p":
-            self._count_not_verified(value, error, track)
-        if inside.all():
-            self._note_worst(name, difference, error, got, v, carried, track, scalar)
-            return None
-        found = self._confirm(name, ~inside, got, v, carried, operation, index, track, scalar)
-        if found is None:
-            self._note_worst(name, np.where(inside, difference, 0.0), error, got, v, carried, track, scalar)
+        if not inside.all():
+            found = self._confirm(name, ~inside, got, v, carried, operation, index, track, scalar)
+            if found is not None:
+                return found
             if not scalar:
                 self._bury(track, ~inside)
-        return found
+        ratios = np.nan_to_num(np.where(inside, ratios, 0.0), nan=0.0, posinf=0.0)
+        if track.dead is not None and not scalar:
+            ratios[track.dead] = 0.0
+        self._note_worst(name, ratios, error, got, v, carried, track, scalar)
+        return None
 
     def _bury(self, track: _Track, suspicious: np.ndarray) -> None:
         finite = np.isfinite(as_float64(track.tensor))
@@ -453,24 +465,20 @@ class LockStep:
         size = self._size(value, track.before)
         self.outcome.not_verified += len(value) - int(np.count_nonzero(error < size))
 
-    def _note_worst(self, name, difference, error, got, v, carried, track, scalar) -> None:
-        if not isinstance(error, np.ndarray) and error == 0:
-            self.outcome.worst.setdefault(name, 0.0)
-            return
-        ratios = difference / error
-        if not len(ratios):
-            return
-        at = int(ratios.argmax())
-        if not ratios[at] < math.inf:
-            ratios = np.nan_to_num(ratios, nan=0.0, posinf=0.0)
-            at = int(ratios.argmax())
+    def _note_worst(self, name, ratios: np.ndarray, error, got, v, carried, track, scalar) -> None:
+        """Record the exact ratio of the element nearest to its allowance, if it is the worst so far."""
         worst = self.outcome.worst.get(name, -1.0)
-        if ratios[at] <= worst:
+        if not len(ratios) or ratios.max() <= worst:
             return
-        for at in np.argsort(-ratios)[:CONFIRMED_PER_STEP]:
-            allowance = self._careful_allowance(name, int(at), v, carried, track, scalar)
-            if ratios[at] > worst and math.isfinite(allowance):
-                ratio = self._exact_ratio(name, int(at), float(got[at]), allowance, track)[0]
+        for _ in range(CONFIRMED_PER_STEP):
+            at = int(ratios.argmax())
+            if ratios[at] <= worst:
+                return
+            allowance = self._careful_allowance(name, at, v, carried, track, scalar)
+            if not math.isfinite(allowance):
+                ratios[at] = 0.0
+            else:
+                ratio = self._exact_ratio(name, at, float(got[at]), allowance, track)[0]
                 self.outcome.worst[name] = max(ratio, worst, 0.0)
                 return
 
@@ -633,6 +641,7 @@ def run_program(
     scalars: str = "float64",
     judge: str = "all",
     ignore: Sequence[int] = (),
+    worst: Mapping[str, float] | None = None,
     in_subject=None,
 ) -> Outcome:
     """Run a program in lock-step.
@@ -641,13 +650,12 @@ def run_program(
     tensors of a lower precision (a float32 step counter, say), it is judged once more with that
     precision; ``outcome.scalars`` says which was used.
     """
-    run = LockStep(loaded, program, scalars=scalars, judge=judge, ignore=ignore, in_subject=in_subject)
+    choices: dict[str, Any] = {"judge": judge, "ignore": ignore, "worst": worst, "in_subject": in_subject}
+    run = LockStep(loaded, program, scalars=scalars, **choices)
     outcome = run.run()
     lower = _scalar_dtype(run)
     if outcome.mismatches and lower and PRECISIONS[lower].digits < PRECISIONS[scalars].digits:
-        again = LockStep(
-            loaded, program, scalars=lower, judge=judge, ignore=ignore, in_subject=in_subject
-        ).run()
+        again = LockStep(loaded, program, scalars=lower, **choices).run()
         again.seconds.add(outcome.seconds)
         if not again.failed:
             return again

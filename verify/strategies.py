@@ -33,11 +33,11 @@ def hyperparameter_values(hyperparameter: Hyperparameter) -> st.SearchStrategy[f
         high = low + 10 if h.high == math.inf else int(h.high) - 1
         return named | st.integers(low, high)
     if h.low == 0 and h.high == math.inf:
-        spread = st.floats(-14.0, 1.0, width=16).map(lambda x: 2.0**x)
+        spread = st.integers(-64, 64).map(lambda k: 2.0 ** (k / 8 - 6))
     elif h.high == math.inf or h.low == -math.inf:
         return named
     else:
-        spread = st.floats(0.0, 1.0, exclude_max=True, width=16).map(lambda x: h.low + x * (h.high - h.low))
+        spread = st.integers(0, 4095).map(lambda k: h.low + k / 4096 * (h.high - h.low))
     return named | spread.filter(h.contains)
 
 
@@ -87,7 +87,7 @@ def bulk_programs(
     chosen, values = draw(_setting(rule, dict(fixed or {}), options))
     start = draw(TAME_STARTS)
     stride = draw(st.sampled_from([4099, 0, 1, 12289]))
-    count = draw(st.sampled_from([steps, steps, 3, 1]))
+    count = draw(st.sampled_from([steps, steps, steps // 2, 3]))
     operations = [Step((Filling((start + (k + 1) * stride) % (TAME - lanes)),)) for k in range(count)]
     if draw(st.integers(0, 5)) == 5:
         operations[-1] = Step((Filling(TAME + start % (POOL_SIZE - TAME)),))

@@ -1,7 +1,7 @@
 """Where each formula comes from, as executable sympy.
 
-A derivation is a list of :class:`DerivationStep`. Each is an equation that sympy checks: nothing in a
-derivation is taken from code, and the last steps tie the derived formula to the rule's own step.
+A derivation is a list of :class:`DerivationStep`. Each is an equation that sympy checks: nothing in
+a derivation is taken from code, and the last steps tie the derived formula to the rule's own step.
 """
 
 from __future__ import annotations
@@ -54,20 +54,27 @@ class DerivationStep:
         if difference == 0:
             return True
         difference = _generalise_powers(difference.doit())
-        forms = (lambda e: e, sympy.expand, lambda e: sympy.cancel(sympy.together(e)), sympy.simplify)
+        forms = (
+            lambda e: e,
+            sympy.expand,
+            lambda e: sympy.cancel(sympy.together(e)),
+            sympy.simplify,
+        )
         return any(form(difference) == 0 for form in forms)
 
 
 def _generalise_powers(expression: sympy.Expr) -> sympy.Expr:
     """Write every beta^t as 1 - c with a new symbol c > 0.
 
-    A decay beta lies in [0, 1) and t is at least 1, so 1 - beta^t is positive, which sympy does not
-    know and needs to split roots. An equation that holds for every beta and every c > 0, tied or not,
-    holds in particular for c = 1 - beta^t: the replacement can only make an equation harder to prove.
+    Every symbol called beta... is a decay in [0, 1) and t is at least 1, so 1 - beta^t is positive,
+    which sympy does not know and needs to split roots. An equation that holds for every beta and
+    every c > 0, tied or not, holds in particular for c = 1 - beta^t: the replacement can only make
+    an equation harder to prove.
     """
 
     def is_decay(e: sympy.Basic) -> bool:
-        return isinstance(e, sympy.Pow) and e.exp == STEP_COUNT and str(e.base).startswith("beta")
+        power = isinstance(e, sympy.Pow) and e.base.is_Symbol and e.exp == STEP_COUNT
+        return power and e.base.name.startswith("beta")
 
     def generalised(e: sympy.Pow) -> sympy.Expr:
         return 1 - sympy.Symbol(f"c_{e.base}", positive=True)
@@ -84,6 +91,8 @@ def derivation(rule_name: str) -> list[DerivationStep]:
     if rule_name not in _MODULES:
         match = difflib.get_close_matches(rule_name, DERIVED, 1)
         hint = f"; did you mean {match[0]!r}?" if match else ""
-        raise RuleError(f"no derivation is called {rule_name!r}{hint} (known: {', '.join(DERIVED)})")
+        raise RuleError(
+            f"no derivation is called {rule_name!r}{hint} (known: {', '.join(DERIVED)})"
+        )
     module = importlib.import_module(f"reference.derivations.{_MODULES[rule_name]}")
     return getattr(module, rule_name)()

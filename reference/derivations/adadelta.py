@@ -37,13 +37,14 @@ def adadelta() -> list[DerivationStep]:
     return [
         unrolled("Zeiler 2012, equation 8, with rho for beta"),
         DerivationStep(
-            "measured in other units the change of gradient descent scales as loss over parameter, not "
-            "as a parameter (equation 11)",
+            "measured in other units the change of gradient descent scales as loss over "
+            "parameter, not as a parameter (equation 11)",
             _rescaled(descent),
             LOSS / UNIT * descent,
         ),
         DerivationStep(
-            "the change of a gradient over its root mean square does not scale at all (equation 10)",
+            "the change of a gradient over its root mean square does not scale at all (equation "
+            "10)",
             _rescaled(rms, square_avg=(LOSS / UNIT) ** 2 * square_avg),
             rms,
         ),
@@ -59,8 +60,8 @@ def adadelta() -> list[DerivationStep]:
             1 / curvature,
         ),
         DerivationStep(
-            "estimating it as RMS[steps before] / RMS[gradients] gives equation 14: the rule's own step "
-            "at lr = 1 and weight_decay = 0",
+            "estimating it as RMS[steps before] / RMS[gradients] gives equation 14: the rule's "
+            "own step at lr = 1 and weight_decay = 0",
             own,
             -delta,
         ),
@@ -84,8 +85,8 @@ def adadelta() -> list[DerivationStep]:
             0,
         ),
         DerivationStep(
-            "the first step is sqrt(eps) / sqrt((1 - rho) g^2 + eps) times the gradient: eps starts "
-            "the motion",
+            "the first step is sqrt(eps) / sqrt((1 - rho) g^2 + eps) times the gradient: eps "
+            "starts the motion",
             simple_case(own, acc_delta=0, square_avg=0),
             -sqrt(v.eps) * v.g / ((1 - v.rho) * v.g**2 + v.eps) ** Rational(1, 2),
         ),

@@ -22,31 +22,36 @@ def adagrad() -> list[DerivationStep]:
     plain = {"weight_decay": 0, "lr_decay": 0, "eps": 0, "initial_accumulator_value": 0}
     return [
         DerivationStep(
-            "the regret of scaling an element by 1/s is bounded by sum(g^2)/s plus the size of s; with "
-            "a price on that size the best s is proportional to the root of S = sum(g^2) (Section 3)",
-            Derivative(squares / scale + price * scale, scale).doit().subs(scale, sqrt(squares / price)),
+            "the regret of scaling an element by 1/s is bounded by sum(g^2)/s plus the size of s; "
+            "with a price on that size the best s is proportional to the root of S = sum(g^2) "
+            "(Section 3)",
+            Derivative(squares / scale + price * scale, scale)
+            .doit()
+            .subs(scale, sqrt(squares / price)),
             0,
         ),
         DerivationStep(
-            "using the sum so far instead of the whole sum costs at most a factor of 2: by induction "
-            "sum g_t^2/sqrt(S_t) <= 2 sqrt(S_t), since the slack grows by a square (Lemma 4)",
+            "using the sum so far instead of the whole sum costs at most a factor of 2: by "
+            "induction sum g_t^2/sqrt(S_t) <= 2 sqrt(S_t), since the slack grows by a square "
+            "(Lemma 4)",
             2 * sqrt(squares) - 2 * sqrt(earlier) - (squares - earlier) / sqrt(squares),
             (sqrt(squares) - sqrt(earlier)) ** 2 / sqrt(squares),
         ),
         DerivationStep(
-            "the rule's accumulator is the initial value plus the sum of squares, here after four steps",
+            "the rule's accumulator is the initial value plus the sum of squares, here after four "
+            "steps",
             run(step, gradients, {"weight_decay": 0})["sum"],
             v.initial_accumulator_value + sum(g**2 for g in gradients),
         ),
         DerivationStep(
-            "dividing the gradient by its root gives the rule's own step at weight_decay = lr_decay = 0 "
-            "(Section 1.1; delta of Figure 1 is eps)",
+            "dividing the gradient by its root gives the rule's own step at weight_decay = "
+            "lr_decay = 0 (Section 1.1; the paper's delta is eps)",
             simple_case(step.solved("p"), weight_decay=0, lr_decay=0),
             v.p - v.lr * v.g / (sqrt(s) + v.eps),
         ),
         DerivationStep(
-            "so the step after t equal gradients is lr / sqrt(t), whatever their size: here the sum of "
-            "the first three",
+            "so the step after t equal gradients is lr / sqrt(t), whatever their size: here the "
+            "sum of the first three",
             run(step, [constant] * 3, plain)["p"],
             v.p - v.lr * (1 + 1 / sqrt(2) + 1 / sqrt(3)),
         ),

@@ -53,7 +53,8 @@ def asgd() -> list[DerivationStep]:
         *running_mean(),
         *rate(),
         DerivationStep(
-            "lambd adds the gradient of (lambd / 2) p^2, and weight_decay another: the rule's own step",
+            "lambd adds the gradient of (lambd / 2) p^2, and weight_decay another: the rule's own "
+            "step",
             step.solved("p"),
             v.p - v.eta * (v.g + diff((v.lambd + v.weight_decay) / 2 * v.p**2, v.p)),
         ),
@@ -73,8 +74,9 @@ def asgd() -> list[DerivationStep]:
             run(step, gradients[:3], start)["p"],
         ),
         DerivationStep(
-            "with t0 = 0 the average after four steps is the mean of the iterates 2, 3 and 4: the weight "
-            "of a step is computed at the end of the one before, and the first iterate falls out",
+            "with t0 = 0 the average after four steps is the mean of the iterates 2, 3 and 4: the "
+            "weight of a step is computed at the end of the one before, and the first iterate "
+            "falls out",
             run(step, gradients, simple)["ax"],
             sum(iterates[1:]) / 3,
         ),

@@ -9,8 +9,8 @@ from reference.derivations import DerivationStep
 
 t, i = symbols("t i", integer=True, positive=True)
 beta = sympy.Symbol("beta", nonnegative=True)
-# Every decay in (0, 1) is 1 / (1 + r) with r > 0. Written so, sympy knows that it is below 1 and sums
-# geometric series without a branch for decay = 1.
+# Every decay in (0, 1) is 1 / (1 + r) with r > 0. Written so, sympy knows that it is below 1 and
+# sums geometric series without a branch for decay = 1.
 r = sympy.Symbol("r", positive=True)
 decay = 1 / (1 + r)
 
@@ -41,8 +41,8 @@ def bias(citation: str) -> list[DerivationStep]:
             1 - decay**t,
         ),
         DerivationStep(
-            "the same without division, so for beta = 0 as well: one more step multiplies the sum by "
-            "beta and adds 1 - beta, which keeps the form 1 - beta^t",
+            "the same without division, so for beta = 0 as well: one more step multiplies the sum "
+            "by beta and adds 1 - beta, which keeps the form 1 - beta^t",
             beta * (1 - beta**t) + (1 - beta),
             1 - beta ** (t + 1),
         ),

@@ -12,7 +12,6 @@ from reference.rules.adam import ADAM
 from reference.rules.nadam import NADAM
 
 v = symbols_of(NADAM)
-CITATION = "Dozat 2016, Incorporating Nesterov Momentum into Adam"
 
 
 def schedule(t):
@@ -29,8 +28,9 @@ def look_ahead() -> list[DerivationStep]:
     new_theta = old_theta - rate * new_m
     return [
         DerivationStep(
-            "Nesterov's method takes the gradient at p = theta - rate mu_t m_{t-1}; followed at p, the "
-            "step uses the momentum that comes next: mu_{t+1} m_t + (1 - mu_t) g_t (Section 2.2)",
+            "Nesterov's method takes the gradient at p = theta - rate mu_t m_{t-1}; followed at "
+            "p, the step uses the momentum that comes next: mu_{t+1} m_t + (1 - mu_t) g_t (Dozat "
+            "2016)",
             new_theta - rate * mu_ahead * new_m,
             p - rate * ((1 - mu) * g + mu_ahead * new_m),
         ),
@@ -43,13 +43,13 @@ def scheduled_bias() -> list[DerivationStep]:
     return [
         DerivationStep(
             "an average with decays mu_1, mu_2, mu_3 has weights that sum to 1 - mu_1 mu_2 mu_3 "
-            "(Algorithm 2)",
+            "(Dozat 2016, Algorithm 2)",
             (1 - m1) * m2 * m3 + (1 - m2) * m3 + (1 - m3),
             1 - m1 * m2 * m3,
         ),
         DerivationStep(
-            "and one more step keeps that form: m_t is divided by one minus the product up to t + 1 "
-            "because mu_{t+1} m_t belongs to the next step, g_t by one minus the product up to t",
+            "and one more step keeps that form: m_t is divided by one minus the product up to t + "
+            "1 because mu_{t+1} m_t belongs to the next step, g_t by one minus the product up to t",
             m1 * (1 - product) + (1 - m1),
             1 - product * m1,
         ),
@@ -74,7 +74,8 @@ def nadam() -> list[DerivationStep]:
         *look_ahead(),
         *scheduled_bias(),
         DerivationStep(
-            f"the schedule starts at half of beta1, were there a step 0 ({CITATION}, Section 3)",
+            "the schedule would be half of beta1 at a step 0 (Dozat 2016, with t/250 for t "
+            "momentum_decay)",
             schedule(0),
             Rational(1, 2) * v.beta1,
         ),

@@ -23,14 +23,14 @@ def sma_length(beta, steps):
 
 def lengths() -> list[DerivationStep]:
     """Liu et al. 2020, Section 4.1."""
-    exponential_centre = t - (decay - decay ** (t + 1)) / ((1 - decay) * (1 - decay**t))
+    exponential_centre = t / (1 - decay**t) - decay / (1 - decay)
     simple_centre = t + 1 - (length + 1) / 2
     speed = sympy.Symbol("c", positive=True)
     steps = sympy.Symbol("t", positive=True)
     return [
         DerivationStep(
-            "the centre of mass of the exponential average over the steps 1 to t, with decay 1/(1 + r) "
-            "(Liu et al. 2020, equation 4, left side)",
+            "the centre of mass of the exponential average over the steps 1 to t, with decay 1/(1 "
+            "+ r) (Liu et al. 2020, equation 4, left side)",
             (1 - decay) * Sum(decay ** (t - i) * i, (i, 1, t)) / (1 - decay**t),
             exponential_centre,
         ),
@@ -40,7 +40,8 @@ def lengths() -> list[DerivationStep]:
             simple_centre,
         ),
         DerivationStep(
-            "both are the same for f = 2/(1 - beta2) - 1 - 2 t beta2^t / (1 - beta2^t) (Section 4.1)",
+            "both are the same for f = 2/(1 - beta2) - 1 - 2 t beta2^t / (1 - beta2^t) (Section "
+            "4.1)",
             simple_centre.subs(length, sma_length(decay, t)),
             exponential_centre,
         ),
@@ -91,7 +92,7 @@ def variances() -> list[DerivationStep]:
         ),
         DerivationStep(
             "the squared rectification is the smallest variance, at rho_inf, over the one at rho "
-            "(Section 4.3)",
+            "(Section 4.2)",
             ratio,
             rectified,
         ),
@@ -124,8 +125,8 @@ def radam() -> list[DerivationStep]:
             rectified,
         ),
         DerivationStep(
-            "with a tractable variance the update is Adam's, rectified: the rule's own step, whose eps "
-            "is Adam's epsilon-hat",
+            "with a tractable variance the update is Adam's, rectified: the rule's own step, "
+            "whose eps is Adam's epsilon-hat",
             branch(change, 0),
             v.p - v.lr * own_rectification * m_hat * sqrt(1 - v.beta2**v.t) / (sqrt(s) + v.eps),
         ),

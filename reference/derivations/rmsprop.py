@@ -25,14 +25,14 @@ def variance() -> list[DerivationStep]:
     spread = sum(a * (x - mean / total) ** 2 for a, x in zip(w, g, strict=True))
     return [
         DerivationStep(
-            "for weights that sum to 1 the mean square minus the squared mean is the variance, here "
-            "for three gradients (Graves 2013, equations 38 to 40)",
+            "for weights that sum to 1 the mean square minus the squared mean is the variance, "
+            "here for three gradients (Graves 2013, equations 38 to 40)",
             (square - mean**2).subs(w[2], last),
             sum(a * (x - mean) ** 2 for a, x in zip(w, g, strict=True)).subs(w[2], last),
         ),
         DerivationStep(
-            "averages that start at zero have weights of sum W <= 1; the difference then is the spread "
-            "plus mean^2 (1 - W)/W, so it is never negative in exact arithmetic",
+            "averages that start at zero have weights of sum W <= 1; the difference then is the "
+            "spread plus mean^2 (1 - W)/W, so it is never negative in exact arithmetic",
             square - mean**2,
             spread + mean**2 * (1 - total) / total,
         ),
@@ -50,10 +50,10 @@ def rmsprop() -> list[DerivationStep]:
     # Graves' change of the weights carries the rate inside: change = -lr buffer.
     change = mu * (-v.lr * v.momentum_buffer) - v.lr * v.g / (sqrt(s - m**2) + v.eps)
     return [
-        unrolled("Tieleman & Hinton 2012, Lecture 6.5, slide 29, with alpha for beta"),
+        unrolled("Tieleman & Hinton 2012, Lecture 6.5, with alpha for beta"),
         DerivationStep(
-            "dividing the gradient by the root of its running mean square is the rule's own step at "
-            "momentum = weight_decay = 0",
+            "dividing the gradient by the root of its running mean square is the rule's own step "
+            "at momentum = weight_decay = 0",
             simple_case(plain.solved("p"), momentum=0, weight_decay=0),
             v.p - v.lr * v.g / (sqrt(s) + v.eps),
         ),

@@ -18,14 +18,14 @@ def _limited(size: sympy.Expr) -> sympy.Expr:
 
 
 def rprop() -> list[DerivationStep]:
-    """Riedmiller & Braun 1993, equations 4 to 6; Igel & Huesken 2000, iRprop-."""
+    """Riedmiller & Braun 1993, equations 4 and 5; Igel & Huesken 2000, iRprop-."""
     step = RPROP.step()
     p, size, kept = (step.solved(name) for name in ("p", "step_size", "prev"))
     free = {"step_size_min": 0, "step_size_max": sympy.oo}
     return [
         DerivationStep(
-            "while the gradient keeps its sign the step grows by eta_plus (equation 4), here for two "
-            "positive gradients",
+            "while the gradient keeps its sign the step grows by eta_plus (equation 4), here for "
+            "two positive gradients",
             simple_case(size, g=a, prev=b),
             _limited(v.eta_plus * v.step_size),
         ),
@@ -35,14 +35,16 @@ def rprop() -> list[DerivationStep]:
             _limited(v.eta_plus * v.step_size),
         ),
         DerivationStep(
-            "when the sign flips a minimum was passed, and the step shrinks by eta_minus (equation 4)",
+            "when the sign flips a minimum was passed, and the step shrinks by eta_minus "
+            "(equation 4)",
             simple_case(size, g=-a, prev=b),
             _limited(v.eta_minus * v.step_size),
         ),
         DerivationStep(
-            "where either gradient is zero it stays as it is",
-            simple_case(size, g=a, prev=0) - simple_case(size, g=0, prev=b),
-            0,
+            "where the gradient before was zero it stays as it is, and so it does where the new "
+            "one is",
+            simple_case(size, g=a, prev=0) + simple_case(size, g=0, prev=b),
+            2 * _limited(v.step_size),
         ),
         DerivationStep(
             "the parameter moves by the step, against the sign of the gradient (equation 5)",
@@ -50,8 +52,8 @@ def rprop() -> list[DerivationStep]:
             v.p + _limited(v.eta_plus * v.step_size),
         ),
         DerivationStep(
-            "but it stays where the sign has flipped, for sign(0) = 0: iRprop- instead of taking the "
-            "last step back (equation 6)",
+            "but it stays where the sign has flipped, for sign(0) = 0: iRprop- instead of taking "
+            "the last step back (the exception to equation 5)",
             simple_case(p, g=-a, prev=b),
             v.p,
         ),
@@ -67,14 +69,15 @@ def rprop() -> list[DerivationStep]:
             simple_case(p, g=a, prev=b),
         ),
         DerivationStep(
-            "from the initial step lr four gradients of one sign move the parameter by the geometric "
-            "sum lr (1 + eta_plus + eta_plus^2 + eta_plus^3): the first has nothing to agree with",
+            "from the initial step lr four gradients of one sign move the parameter by the "
+            "geometric sum lr (1 + eta_plus + eta_plus^2 + eta_plus^3): the first has nothing to "
+            "agree with",
             run(step, [a, b, c, a], free)["p"],
             v.p - v.lr * (1 + v.eta_plus + v.eta_plus**2 + v.eta_plus**3),
         ),
         DerivationStep(
-            "after a flip two steps pass before the size grows again: lr eta_plus eta_minus eta_plus "
-            "after five gradients of signs + + - - -",
+            "after a flip the size rests for one step: gradients of signs + + - - - take it from "
+            "lr through the factors 1, eta_plus, eta_minus, 1 and eta_plus",
             run(step, [a, b, -a, -b, -c], free)["step_size"],
             v.lr * v.eta_plus**2 * v.eta_minus,
         ),

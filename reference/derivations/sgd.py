@@ -32,8 +32,8 @@ def gradient_descent() -> list[DerivationStep]:
     model = g * (x - p) + (x - p) ** 2 / (2 * positive_lr)
     return [
         DerivationStep(
-            "the step minimises the linear model g (x - p) plus the price (x - p)^2 / (2 lr): there "
-            "the derivative vanishes (Beck & Teboulle 2003, Mirror descent, Section 3)",
+            "the step minimises the linear model g (x - p) plus the price (x - p)^2 / (2 lr): "
+            "there the derivative vanishes (Beck & Teboulle 2003, Mirror descent, Section 3)",
             Derivative(model, x).doit().subs(x, p - positive_lr * g),
             0,
         ),
@@ -56,38 +56,40 @@ def heavy_ball() -> list[DerivationStep]:
     positive = simple_case(velocity, momentum=mu)
     return [
         DerivationStep(
-            "Polyak's p + momentum (p - p_before) - lr g (Polyak 1964, the method of the heavy ball), with the last "
-            "displacement p - p_before as the velocity, is the rule's own step",
+            "Polyak's p + momentum (p - p_before) - lr g (Polyak 1964, the method of the heavy "
+            "ball), with the last displacement p - p_before as the velocity, is the rule's own "
+            "step",
             simple_case(step.solved("p"), momentum_buffer=p - before),
             p + w.momentum * (p - before) - lr * g,
         ),
         DerivationStep(
-            "and its velocity is the displacement of this step (Sutskever et al. 2013, equations 1 and "
-            "2), which is what the next step starts from",
+            "and its velocity is the displacement of this step (Sutskever et al. 2013, equations "
+            "1 and 2), which is what the next step starts from",
             velocity,
             step.solved("p") - p,
         ),
         DerivationStep(
             "a constant gradient leads to the velocity that it maintains, -lr g / (1 - momentum): "
-            "momentum multiplies the rate in the long run (Goodfellow, Bengio & Courville 2016, Section "
-            "8.3.2)",
+            "momentum multiplies the rate in the long run (Goodfellow, Bengio & Courville 2016, "
+            "Section 8.3.2)",
             sympy.solve(positive.subs(w.momentum_buffer, terminal) - terminal, terminal)[0],
             -lr * g / (1 - mu),
         ),
         DerivationStep(
-            "1 / (1 - momentum) is the sum of the weights momentum^(t-i) that a velocity gives to its "
-            "gradients, for t to infinity and momentum = 1/(1 + r) below 1",
+            "1 / (1 - momentum) is the sum of the weights momentum^(t-i) that a velocity gives to "
+            "its gradients, for t to infinity and momentum = 1/(1 + r) below 1",
             sympy.Limit(Sum(decay ** (t - i), (i, 1, t)).doit(), t, sympy.oo),
             1 / (1 - decay),
         ),
         DerivationStep(
-            "with constant lr the change of variable velocity = -lr buffer turns it into torch's SGD",
+            "with constant lr the change of variable velocity = -lr buffer turns it into torch's "
+            "SGD",
             simple_case(step.solved("p"), momentum=mu, momentum_buffer=-lr * b),
             _sgd("p"),
         ),
         DerivationStep(
-            "after an edit of lr the two differ by (lr - lr_old) momentum buffer, because the velocity "
-            "carries the old rate",
+            "after an edit of lr the two differ by (lr - lr_old) momentum buffer, because the "
+            "velocity carries the old rate",
             simple_case(step.solved("p"), momentum=mu, momentum_buffer=-old_lr * b) - _sgd("p"),
             (lr - old_lr) * mu * b,
         ),
@@ -129,8 +131,8 @@ def sgd() -> list[DerivationStep]:
             _sgd("momentum_buffer", momentum_buffer=0),
         ),
         DerivationStep(
-            "with dampening it is not: the first gradient keeps its whole weight momentum^(t-1), all "
-            "others have (1 - dampening) momentum^(t-i), here for t = 4",
+            "with dampening it is not: the first gradient keeps its whole weight momentum^(t-1), "
+            "all others have (1 - dampening) momentum^(t-i), here for t = 4",
             damped,
             mu**3 * gradients[0]
             + (1 - v.dampening) * sum(mu ** (4 - k) * gradients[k - 1] for k in (2, 3, 4)),
@@ -142,8 +144,8 @@ def sgd() -> list[DerivationStep]:
             1,
         ),
         DerivationStep(
-            "Nesterov takes the gradient at p = theta + momentum v (equations 3 and 4); followed at p "
-            "itself, p moves to theta' + momentum v', which is the rule's own nesterov step",
+            "Nesterov takes the gradient at p = theta + momentum v (equations 3 and 4); followed "
+            "at p itself, p moves to theta' + momentum v', which is the rule's own nesterov step",
             ahead,
             _sgd("p", nesterov=True),
         ),

@@ -12,14 +12,17 @@ from reference.rule import GRADIENT, PARAMETER, STEP_COUNT, Step, UpdateRule, un
 
 def symbols_of(rule: UpdateRule) -> SimpleNamespace:
     """The symbols of a rule by name: p, g, t, hyperparameters and state before the step."""
-    own = {item.name: item.symbol for item in (*rule.hyperparameters, *rule.state)}
+    own = {h.name: h.symbol for h in rule.hyperparameters}
+    own |= {s.name: s.symbol for s in rule.state}
     return SimpleNamespace(p=PARAMETER, g=GRADIENT, t=STEP_COUNT, **own)
 
 
 def simple_case(expression: sympy.Expr, **values) -> sympy.Expr:
     """The expression with symbols set to values, by the symbols' names."""
     named = {s.name: s for s in expression.free_symbols}
-    return expression.xreplace({named[k]: sympy.sympify(x) for k, x in values.items() if k in named})
+    return expression.xreplace(
+        {named[k]: sympy.sympify(x) for k, x in values.items() if k in named}
+    )
 
 
 def branch(expression: sympy.Expr, index: int) -> sympy.Expr:
@@ -39,13 +42,13 @@ def run(
         values: hyperparameters that are not to stay symbols.
     """
     values = values or {}
-    own = {
-        h.symbol: sympy.sympify(values.get(h.name, h.symbol)) for h in step.rule.hyperparameters
-    }
+    own = {h.symbol: sympy.sympify(values.get(h.name, h.symbol)) for h in step.rule.hyperparameters}
     by_name = {symbol.name: value for symbol, value in own.items()}
     now: dict[str, sympy.Expr] = {"p": PARAMETER}
     for s in step.state:
-        now[s.name] = by_name[s.initial] if isinstance(s.initial, str) else sympy.nsimplify(s.initial)
+        now[s.name] = (
+            by_name[s.initial] if isinstance(s.initial, str) else sympy.nsimplify(s.initial)
+        )
     for count, gradient in enumerate(gradients, start=1):
         before: dict[sympy.Basic, sympy.Basic] = dict(own)
         before |= {s.symbol: now[s.name] for s in step.state}

@@ -59,7 +59,9 @@ def get_rule(name: str) -> UpdateRule:
         RuleError: no rule has this name; the message names a near match and all rules.
     """
     if name not in RULES:
-        raise RuleError(f"no rule is called {name!r}{near(name, RULES)} (known: {', '.join(RULES)})")
+        raise RuleError(
+            f"no rule is called {name!r}{near(name, RULES)} (known: {', '.join(RULES)})"
+        )
     return RULES[name]
 
 

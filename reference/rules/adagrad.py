@@ -37,7 +37,7 @@ ADAGRAD = UpdateRule(
     options=(MAXIMIZE,),
     torch=("torch.optim.Adagrad",),
     notes=(
-        "eps is added to the root; the paper's delta is added to it as well (Figure 1)",
+        "eps is added to the root, as the paper adds its delta",
         "lr_decay divides lr by 1 + (t - 1) lr_decay: the first step has the whole lr; "
         "the paper has no such decay",
     ),

@@ -13,7 +13,7 @@ def uphill_or_down(v: Variables, options: Options) -> sympy.Expr:
 
 
 def decayed_gradient(v: Variables, options: Options) -> sympy.Symbol:
-    """The gradient with weight decay as an L2 penalty: the gradient of loss + weight_decay/2 p^2."""
+    """The gradient with weight decay as an L2 penalty: that of loss + weight_decay/2 p^2."""
     return v.let("gradient", uphill_or_down(v, options) + v.weight_decay * v.p)
 
 

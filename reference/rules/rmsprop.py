@@ -36,8 +36,8 @@ def rmsprop_equations(v: Variables, options: Options) -> None:
 RMSPROP = UpdateRule(
     name="rmsprop",
     title="RMSprop: the gradient divided by the root of its running mean square",
-    source="Tieleman & Hinton 2012, Lecture 6.5, Neural Networks for Machine Learning; centered and "
-    "momentum: Graves 2013, equations 38 to 41 (arXiv:1308.0850)",
+    source="Tieleman & Hinton 2012, Lecture 6.5, Neural Networks for Machine Learning; centered "
+    "and momentum: Graves 2013, equations 38 to 41 (arXiv:1308.0850)",
     equations=rmsprop_equations,
     hyperparameters=(replace(LR, default=1e-2), ALPHA, EPS, WEIGHT_DECAY, MOMENTUM),
     state=(
@@ -51,5 +51,7 @@ RMSPROP = UpdateRule(
         "eps is added to the root; Graves 2013 (equation 40) and TensorFlow add it inside",
         "lr multiplies the momentum buffer; in Graves 2013 it is inside the buffer",
         "averages start at zero and their bias is not corrected",
+        "torch makes the buffer in the first step or never: when momentum is edited from 0 later, "
+        "the next step raises KeyError",
     ),
 )

@@ -53,9 +53,7 @@ def rprop_equations(v: Variables, options: Options) -> None:
         "factor",
         Piecewise((v.eta_plus, agreement > 0), (v.eta_minus, agreement < 0), (1, True)),
     )
-    size = v.let(
-        "step_size", Min(Max(v.step_size * factor, v.step_size_min), v.step_size_max)
-    )
+    size = v.let("step_size", Min(Max(v.step_size * factor, v.step_size_min), v.step_size_max))
     kept = v.let("prev", Piecewise((0, agreement < 0), (g, True)))
     v.let("p", v.p - sign(kept) * size)
 
@@ -68,9 +66,9 @@ def sizes_are_ordered(values, options) -> bool:
 RPROP = UpdateRule(
     name="rprop",
     title="Rprop: signed steps whose size adapts to the agreement of successive gradients",
-    source="Riedmiller & Braun 1993, A direct adaptive method for faster backpropagation learning, "
-    "equation 4; without backtracking: Igel & Huesken 2000, Improving the Rprop learning algorithm, "
-    "iRprop-",
+    source="Riedmiller & Braun 1993, A direct adaptive method for faster backpropagation "
+    "learning, equation 4; without backtracking: Igel & Huesken 2000, Improving the Rprop "
+    "learning algorithm, iRprop-",
     equations=rprop_equations,
     hyperparameters=HYPERPARAMETERS,
     state=(

@@ -59,7 +59,8 @@ GRADIENT_DESCENT = UpdateRule(
 SGD = UpdateRule(
     name="sgd",
     title="Stochastic gradient descent with momentum, as torch defines it",
-    source="Sutskever et al. 2013, On the importance of initialization and momentum, equations 1 to 4",
+    source="Sutskever et al. 2013, On the importance of initialization and momentum, equations 1 "
+    "to 4",
     equations=sgd_equations,
     hyperparameters=(LR, MOMENTUM, DAMPENING, WEIGHT_DECAY),
     state=(StateVariable("momentum_buffer", needs="momentum", unset_at_first=True),),

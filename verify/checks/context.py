@@ -85,9 +85,15 @@ class Context:
     seed: int
     editable: tuple[str, ...] = ()
     in_subject: Callable[[bool], None] = lambda inside: None
+    worst: dict[str, float] = field(default_factory=dict)
 
     def run(self, program: Program, judge: str = "all", ignore: Sequence[int] = ()) -> Outcome:
-        return run_program(self.loaded, program, judge=judge, ignore=ignore, in_subject=self.in_subject)
+        outcome = run_program(
+            self.loaded, program, judge=judge, ignore=ignore, worst=self.worst, in_subject=self.in_subject
+        )
+        if not outcome.failed:
+            self.worst = dict(outcome.worst)
+        return outcome
 
     @property
     def place(self) -> dict[str, str]:

@@ -85,7 +85,7 @@ class AdadeltaByQuotient(_Optimizer):
 
 
 class RMSpropByVariance(_Optimizer):
-    """RMSprop that averages squared deviations when it is centred, so that nothing is subtracted."""
+    """RMSprop that averages squared deviations when it is centred; nothing is subtracted."""
 
     states = ("variance", "grad_avg", "momentum_buffer")
 

@@ -57,7 +57,7 @@ class _Adam(torch.optim.Optimizer):
 
 
 class EpsInsideRoot(_Adam):
-    """Epsilon is added inside the root."""
+    """Epsilon is added inside the root. [F03]"""
 
     def move(self, p, m, v, c1, c2, lr, eps):
         p.addcdiv_(m, (v / c2 + eps).sqrt(), value=-lr / c1)
@@ -71,14 +71,14 @@ class EpsInsideUncorrectedRoot(_Adam):
 
 
 class EpsInsideAndOutside(_Adam):
-    """Epsilon is added inside the root and once more outside."""
+    """Epsilon is added inside the root and once more outside. [F03]"""
 
     def move(self, p, m, v, c1, c2, lr, eps):
         p.addcdiv_(m, (v / c2 + eps).sqrt() + eps, value=-lr / c1)
 
 
 class EpsDividedByCorrection(_Adam):
-    """Epsilon is added before the bias correction, which divides it too."""
+    """Epsilon is added before the bias correction, which divides it too. [F01]"""
 
     def move(self, p, m, v, c1, c2, lr, eps):
         p.addcdiv_(m, (v.sqrt() + eps) / c2**0.5, value=-lr / c1)
@@ -103,7 +103,7 @@ class EpsIgnored(_Adam):
 
 
 class RsqrtThenEps(_Adam):
-    """Epsilon is added to the reciprocal of the root."""
+    """Epsilon is added to the reciprocal of the root. [F37]"""
 
     def move(self, p, m, v, c1, c2, lr, eps):
         p.addcmul_(m, (v / c2).rsqrt() + eps, value=-lr / c1)
@@ -124,28 +124,28 @@ class CorrectionOutsideRoot(_Adam):
 
 
 class RootOfCorrectionComplement(_Adam):
-    """The step is scaled by sqrt(1 - c2) although c2 is 1 - beta2^t already."""
+    """The step is scaled by sqrt(1 - c2) although c2 is 1 - beta2^t already. [F09]"""
 
     def move(self, p, m, v, c1, c2, lr, eps):
         p.addcdiv_(m, v.sqrt() / (1 - c2) ** 0.5 + eps, value=-lr / c1)
 
 
 class AmsgradAfterCorrection(_Adam):
-    """AMSGrad takes the maximum of bias-corrected second moments."""
+    """AMSGrad takes the maximum of bias-corrected second moments. [F05]"""
 
     def largest(self, largest, v, c2):
         return torch.maximum(largest, v / c2, out=largest) * c2
 
 
 class AmsgradNotStored(_Adam):
-    """AMSGrad's new maximum is used and never stored."""
+    """AMSGrad's new maximum is used and never stored. [F06]"""
 
     def largest(self, largest, v, c2):
         return torch.maximum(largest, v)
 
 
 class AmsgradRootStored(_Adam):
-    """AMSGrad's buffer is replaced by its root."""
+    """AMSGrad's buffer is replaced by its root. [F06]"""
 
     def largest(self, largest, v, c2):
         v = torch.maximum(largest, v)
@@ -171,14 +171,14 @@ class AmsgradIgnored(_Adam):
 
 
 class MaximizeIgnored(_Adam):
-    """maximize is accepted and never used."""
+    """maximize is accepted and never used. [P23]"""
 
     def gradient(self, p, group):
         return p.grad
 
 
 class MaximizeNegatesGradient(_Adam):
-    """maximize negates p.grad in place: a second step on the same gradient descends."""
+    """maximize negates p.grad in place: a second step on the same gradient descends. [G03]"""
 
     def gradient(self, p, group):
         return p.grad.neg_() if group["maximize"] else p.grad

@@ -96,14 +96,14 @@ class CorrectionTwice(_Adam):
 
 
 class CorrectionComplement(_Adam):
-    """1 minus is applied twice, so the corrections are beta^t."""
+    """1 minus is applied twice, so the corrections are beta^t. [F07]"""
 
     def corrections(self, b1, b2, t, state):
         return 1 - (1 - b1**t), 1 - (1 - b2**t)
 
 
 class CorrectionFrozen(_Adam):
-    """The bias corrections stay at their first values."""
+    """The bias corrections stay at their first values. [F14]"""
 
     def corrections(self, b1, b2, t, state):
         return 1 - b1, 1 - b2
@@ -126,7 +126,7 @@ class CorrectionFromProducts(_Adam):
 
 
 class CorrectionKeptInBuffer(_Adam):
-    """The moments are bias-corrected in place, so corrections compound."""
+    """The moments are bias-corrected in place, so corrections compound. [F10]"""
 
     def move(self, p, m, v, c1, c2, lr, eps):
         p.addcdiv_(m.div_(c1), v.div_(c2).sqrt() + eps, value=-lr)
@@ -203,7 +203,7 @@ class FirstMomentOneStepOld(_Adam):
 
 
 class SecondMomentOneStepOld(_Adam):
-    """The step uses the second moment of the step before."""
+    """The step uses the second moment of the step before. [F17]"""
 
     def average(self, m, v, g, b1, b2):
         before = v.clone()
@@ -212,7 +212,7 @@ class SecondMomentOneStepOld(_Adam):
 
 
 class MomentThrownAway(_Adam):
-    """The first moment is averaged out of place, and the result is thrown away."""
+    """The first moment is averaged out of place, and the result is thrown away. [F46]"""
 
     def average(self, m, v, g, b1, b2):
         m.mul(b1).add(g, alpha=1 - b1)
@@ -221,7 +221,7 @@ class MomentThrownAway(_Adam):
 
 
 class FirstMomentStartsAtGradient(_Adam):
-    """The first moment starts as the first gradient, and is corrected as if it started at zero."""
+    """The first moment starts as the first gradient and is corrected all the same. [F47]"""
 
     def start(self, state, p):
         super().start(state, p)

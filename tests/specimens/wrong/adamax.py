@@ -56,7 +56,7 @@ class NoSize(_Adamax):
 
 
 class NormNotStored(_Adamax):
-    """The new maximum is used and never stored."""
+    """The new maximum is used and never stored. [G08]"""
 
     def update(self, p, g, m, u, t, lr, b1, b2, eps):
         m.lerp_(g, 1 - b1)

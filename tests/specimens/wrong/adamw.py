@@ -44,7 +44,7 @@ class _AdamW(torch.optim.Optimizer):
 
 
 class DecayAfterStep(_AdamW):
-    """The parameter is decayed after the step, which shrinks the step too."""
+    """The parameter is decayed after the step, which shrinks the step too. [F02]"""
 
     def update(self, p, g, state, group, lr, wd):
         p.addcdiv_(*_quotient(g, state, group), value=-lr)
@@ -52,7 +52,7 @@ class DecayAfterStep(_AdamW):
 
 
 class DecayWithoutLr(_AdamW):
-    """The decoupled decay is not multiplied by lr."""
+    """The decoupled decay is not multiplied by lr. [F23]"""
 
     def update(self, p, g, state, group, lr, wd):
         p.mul_(1 - wd)
@@ -60,7 +60,7 @@ class DecayWithoutLr(_AdamW):
 
 
 class DecayTimesLrTwice(_AdamW):
-    """The decoupled decay is multiplied by lr twice."""
+    """The decoupled decay is multiplied by lr twice. [F25]"""
 
     def update(self, p, g, state, group, lr, wd):
         p.mul_(1 - lr * lr * wd)
@@ -100,7 +100,7 @@ class DecayBiasCorrected(_AdamW):
 
 
 class DecayThrownAway(_AdamW):
-    """The decayed parameter is computed and never used."""
+    """The decayed parameter is computed and never used. [F29]"""
 
     def update(self, p, g, state, group, lr, wd):
         p.mul(1 - lr * wd)
@@ -136,14 +136,14 @@ class CoupledDecayOnlyInFirst(_AdamW):
 
 
 class CoupledDecayScalesGradient(_AdamW):
-    """Adam's decay multiplies the gradient: g * (1 + wd * p)."""
+    """Adam's decay multiplies the gradient: g * (1 + wd * p). [F15]"""
 
     def update(self, p, g, state, group, lr, wd):
         p.addcdiv_(*_quotient(g * (1 + wd * p), state, group), value=-lr)
 
 
 class CoupledDecayInPlace(_AdamW):
-    """Adam's decay is added into p.grad: a second step on the same gradient has it twice."""
+    """Adam's decay is added into p.grad: a second step on the same gradient has it twice. [G02]"""
 
     def update(self, p, g, state, group, lr, wd):
         p.addcdiv_(*_quotient(g.add_(p, alpha=wd), state, group), value=-lr)

@@ -49,7 +49,7 @@ class _ASGD(torch.optim.Optimizer):
 
 
 class EtaOfThisStep(_ASGD):
-    """The step size is computed from this step's lr and count and not taken from the last one."""
+    """The step size comes from this step's lr and count and not from the last one's. [L05]"""
 
     def eta(self, state, lr, lambd, alpha, t):
         return lr / (1 + lambd * lr * t) ** alpha

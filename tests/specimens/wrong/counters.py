@@ -54,7 +54,7 @@ class _Adam(torch.optim.Optimizer):
 
 
 class CounterInParameterLoop(_Adam):
-    """One counter for all parameters is advanced inside the parameter loop."""
+    """One counter for all parameters is advanced inside the parameter loop. [S03]"""
 
     counter = 0
 
@@ -65,7 +65,7 @@ class CounterInParameterLoop(_Adam):
 
 
 class CounterOfOptimizer(_Adam):
-    """One counter for all parameters: a late first gradient is corrected as an old one."""
+    """One counter for all parameters: a late first gradient is corrected as an old one. [S02]"""
 
     counter = 0
 
@@ -78,7 +78,7 @@ class CounterOfOptimizer(_Adam):
 
 
 class CounterOfGroup(_Adam):
-    """One counter for each group, kept in the group."""
+    """One counter for each group, kept in the group. [S02]"""
 
     def begin(self):
         for group in self.param_groups:
@@ -89,7 +89,7 @@ class CounterOfGroup(_Adam):
 
 
 class CounterOfFirstParameter(_Adam):
-    """The count of a group's first parameter is used for the whole group."""
+    """The count of a group's first parameter is used for the whole group. [S01]"""
 
     def count(self, p, state, group):
         super().count(p, state, group)
@@ -113,7 +113,7 @@ class CounterOnlyWithNonzeroGradient(_Adam):
 
 
 class CounterInParameterDtype(_Adam):
-    """The count is kept in the parameter's dtype: bfloat16 stays at 256, float16 at 2048."""
+    """The count is kept in the parameter's dtype: bfloat16 stays at 256, float16 at 2048. [D01]"""
 
     def count(self, p, state, group):
         state["step"] = (state["step"] + 1).to(_real(p).dtype)

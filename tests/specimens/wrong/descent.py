@@ -44,7 +44,7 @@ class LrSquared(_Descent):
 
 
 class AppliesLastStep(_Descent):
-    """Applies the step before; the first one is zero."""
+    """Applies the step before; the first one is zero. [F45]"""
 
     def update(self, p, g, state, group):
         p.sub_(state.get("last", 0 * g))

@@ -47,7 +47,7 @@ class FirstGroupForAll(_SGD):
 
 
 class LastGroupForAll(_SGD):
-    """Parameters are collected from all groups and moved with the group left by the loop."""
+    """Parameters are collected from all groups and moved with the group left by the loop. [P05]"""
 
     def walk(self):
         moved = []
@@ -58,7 +58,7 @@ class LastGroupForAll(_SGD):
 
 
 class FirstGroupOnly(_SGD):
-    """Only the first group is moved."""
+    """Only the first group is moved. [P06]"""
 
     def walk(self):
         group = self.param_groups[0]
@@ -68,7 +68,7 @@ class FirstGroupOnly(_SGD):
 
 
 class LrAtConstruction(_SGD):
-    """lr is read when the optimizer is built, so later edits do nothing."""
+    """lr is read when the optimizer is built, so later edits do nothing. [P13]"""
 
     def __init__(self, params, lr=1e-3, momentum=0.9):
         super().__init__(params, lr, momentum)
@@ -82,7 +82,7 @@ class LrAtConstruction(_SGD):
 
 
 class StateByIndexInGroup(_SGD):
-    """Buffers are looked up by the index within the group, so groups share them."""
+    """Buffers are looked up by the index within the group, so groups share them. [P11]"""
 
     def walk(self):
         buffers = self.__dict__.setdefault("buffers", {})
@@ -104,7 +104,7 @@ class StateByShape(_SGD):
 
 
 class StateForFirstGradients(_SGD):
-    """State is made for the parameters that have gradients at the first step, and for no others."""
+    """State is made at the first step, for the parameters that have gradients then. [P10]"""
 
     def walk(self):
         held = [(p, group) for group in self.param_groups for p in group["params"]]
@@ -115,7 +115,7 @@ class StateForFirstGradients(_SGD):
 
 
 class SkipsAllWithoutFirst(_SGD):
-    """Nothing moves when the first parameter has no gradient."""
+    """Nothing moves when the first parameter has no gradient. [P09]"""
 
     def walk(self):
         if self.param_groups[0]["params"][0].grad is not None:
@@ -123,7 +123,7 @@ class SkipsAllWithoutFirst(_SGD):
 
 
 class StopsAtMissingGradient(_SGD):
-    """The loop over parameters ends at the first one without a gradient."""
+    """The loop over parameters ends at the first one without a gradient. [P18]"""
 
     def walk(self):
         for group in self.param_groups:
@@ -144,7 +144,7 @@ class MissingGradientAsZero(_SGD):
 
 
 class MissingGradientAsLast(_SGD):
-    """A parameter without a gradient is moved by the last one that it had."""
+    """A parameter without a gradient is moved by the last one that it had. [G10]"""
 
     def walk(self):
         last = self.__dict__.setdefault("last", {})
@@ -176,7 +176,7 @@ class ZeroGradientSkipped(_SGD):
 
 
 class GradientConsumed(_SGD):
-    """step() takes the gradients away, so a second step on them does nothing."""
+    """step() takes the gradients away, so a second step on them does nothing. [G06]"""
 
     def walk(self):
         super().walk()
@@ -197,7 +197,7 @@ class GradientZeroed(_SGD):
 
 
 class BufferIsGradient(_SGD):
-    """The first momentum buffer is the gradient itself and not a copy of it."""
+    """The first momentum buffer is the gradient itself and not a copy of it. [G04]"""
 
     def walk(self):
         for group in self.param_groups:

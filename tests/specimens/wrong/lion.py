@@ -31,7 +31,7 @@ class _Lion(torch.optim.Optimizer):
 
 
 class DecayCoupled(_Lion):
-    """The decay is added to the gradient, so sign() sees it."""
+    """The decay is added to the gradient, so sign() sees it. [F22]"""
 
     def update(self, p, g, m, lr, wd, b1, b2):
         g = g + wd * p
@@ -40,7 +40,7 @@ class DecayCoupled(_Lion):
 
 
 class DecayAfterStep(_Lion):
-    """The parameter is decayed after the step, which shrinks the step too."""
+    """The parameter is decayed after the step, which shrinks the step too. [F02]"""
 
     def update(self, p, g, m, lr, wd, b1, b2):
         p.sub_(lr * torch.sign(b1 * m + (1 - b1) * g))

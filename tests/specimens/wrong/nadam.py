@@ -67,7 +67,7 @@ class EpsInsideRoot(_NAdam):
 
 
 class MuTwice(_NAdam):
-    """mu enters the product of the next step twice."""
+    """mu enters the product of the next step twice. [F11]"""
 
     def products(self, stored, mu, mu_next):
         stored *= mu
@@ -75,7 +75,7 @@ class MuTwice(_NAdam):
 
 
 class ProductStartsAtZero(_NAdam):
-    """The product of mus starts at zero, where it stays."""
+    """The product of mus starts at zero, where it stays. [F13]"""
 
     def start(self, state):
         state["mu_product"].zero_()

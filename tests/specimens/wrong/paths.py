@@ -40,7 +40,7 @@ class _SGD(torch.optim.Optimizer):
 
 
 class ForeachDecaysGradient(_SGD):
-    """The foreach path adds the decay into the gradients in place."""
+    """The foreach path adds the decay into the gradients in place. [G02]"""
 
     def many(self, params, grads, group, lr, wd):
         torch._foreach_add_(grads, params, alpha=wd)
@@ -49,7 +49,7 @@ class ForeachDecaysGradient(_SGD):
 
 
 class ForeachDecaysAfterMomentum(_SGD):
-    """The foreach path adds the decay after the momentum, the loop before it."""
+    """The foreach path adds the decay after the momentum, the loop before it. [U07]"""
 
     def many(self, params, grads, group, lr, wd):
         grads = [self.buffer(p, g, group["momentum"]) for p, g in zip(params, grads, strict=True)]

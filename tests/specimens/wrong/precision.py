@@ -113,7 +113,7 @@ class CorrectionInParameterDtype(_Adam):
 
 
 class SecondMomentInFloat16(_Adam):
-    """The second moment is kept in float16, which knows nothing below 6e-8."""
+    """The second moment is kept in float16, which knows nothing below 6e-8. [D05]"""
 
     def keep(self, state):
         if not state["exp_avg_sq"].is_complex():

@@ -104,7 +104,7 @@ class UnrectifiedUncorrected(_RAdam):
 
 
 class DecayDecoupled(_RAdam):
-    """The decay shrinks the parameter as in the author's code, and is not added to the gradient."""
+    """The decay shrinks the parameter, as in the author's code. [F26]"""
 
     def decay(self, p, g, lr, wd):
         p.mul_(1 - lr * wd)

@@ -55,7 +55,7 @@ class _RMSprop(torch.optim.Optimizer):
 
 
 class EpsInsideRoot(_RMSprop):
-    """Epsilon is added inside the root."""
+    """Epsilon is added inside the root. [F03]"""
 
     def root(self, v, eps):
         return (v + eps).sqrt()

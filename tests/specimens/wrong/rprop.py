@@ -90,7 +90,7 @@ class SteppedByGradient(_Rprop):
 
 
 class FirstStepIsZero(_Rprop):
-    """Moves where the last gradient pointed, so the first step is zero."""
+    """Moves where the last gradient pointed, so the first step is zero. [F45]"""
 
     def update(self, p, g, state, group):
         before = _real(state["prev"]).clone()
@@ -99,7 +99,7 @@ class FirstStepIsZero(_Rprop):
 
 
 class PreviousIsGradient(_Rprop):
-    """The gradient is remembered without a copy if no sign changed: a reused buffer shows it."""
+    """The gradient is remembered without a copy if no sign changed. [G04]"""
 
     def update(self, p, g, state, group):
         changes = bool((g.sign() * _real(state["prev"]).sign() < 0).any())

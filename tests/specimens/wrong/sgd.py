@@ -49,21 +49,21 @@ class _SGD(torch.optim.Optimizer):
 
 
 class DampenedAtFirstStep(_SGD):
-    """The first momentum buffer is dampened too."""
+    """The first momentum buffer is dampened too. [F51]"""
 
     def first(self, g, dampening):
         return (1 - dampening) * g
 
 
 class BufferStartsAtZero(_SGD):
-    """The first momentum buffer is zero and not the first gradient."""
+    """The first momentum buffer is zero and not the first gradient. [F51]"""
 
     def first(self, g, dampening):
         return torch.zeros_like(g)
 
 
 class DampeningIgnored(_SGD):
-    """dampening is accepted and never used."""
+    """dampening is accepted and never used. [F51]"""
 
     def accumulate(self, buffer, g, momentum, dampening):
         buffer.mul_(momentum).add_(g)
@@ -86,7 +86,7 @@ class DampenedWithoutMomentum(_SGD):
 
 
 class MomentumOnGradient(_SGD):
-    """momentum multiplies the gradient and not the buffer, which never decays."""
+    """momentum multiplies the gradient and not the buffer, which never decays. [F33]"""
 
     def accumulate(self, buffer, g, momentum, dampening):
         buffer.add_(g, alpha=momentum * (1 - dampening))
@@ -155,7 +155,7 @@ class DecayTwice(_SGD):
 
 
 class DecayIgnored(_SGD):
-    """weight_decay is accepted and never used."""
+    """weight_decay is accepted and never used. [F30]"""
 
     def update(self, p, g, state, group):
         super().update(p, g, state, {**group, "weight_decay": 0})

@@ -77,7 +77,7 @@ class LaunchLimit(_Descent):
 
 
 class WalksStorage(_Descent):
-    """Parameter and gradient are walked in the order of their memory, whatever their strides."""
+    """Parameter and gradient are walked in the order of their memory. [R04]"""
 
     def update(self, p, g, lr):
         def line(x):
@@ -101,14 +101,14 @@ class ViewCrashes(_Descent):
 
 
 class SliceCrashesOnScalar(_Descent):
-    """[:] of a tensor without dimensions is an error."""
+    """[:] of a tensor without dimensions is an error. [N06]"""
 
     def update(self, p, g, lr):
         p[:] -= lr * g
 
 
 class MaximumCrashesOnEmpty(_Descent):
-    """The largest element of an empty gradient is an error."""
+    """The largest element of an empty gradient is an error. [N04]"""
 
     def update(self, p, g, lr):
         if g.abs().max() != 0:

@@ -115,13 +115,12 @@ def _one_lane(program: Program, mismatch: Mismatch) -> Program:
     def lane(index: int) -> int:
         return mismatch.element if index == mismatch.parameter else 0
 
+    if any(0 in p.shape for p in program.parameters):
+        return program
     parameters = tuple(
         Parameter((1,), p.group, _explicit(p.initial, p, program.dtype, lane(i)))
         for i, p in enumerate(program.parameters)
-        if 0 not in p.shape or i == mismatch.parameter
     )
-    if len(parameters) != len(program.parameters):
-        return program
     operations = [
         Step(
             tuple(

@@ -79,8 +79,8 @@ WRONG: tuple[Specimen, ...] = (
         "adam",
         rule_step="EpsInsideRoot EpsInsideUncorrectedRoot EpsInsideAndOutside "
         "EpsDividedByCorrection EpsAsLowerBound RsqrtThenEps NoRoot CorrectionOutsideRoot "
-        "RootOfCorrectionComplement AmsgradAfterCorrection AmsgradBeforeUpdate "
-        "MaximizeNegatesGradient",
+        "RootOfCorrectionComplement AmsgradAfterCorrection AmsgradBeforeUpdate",
+        rule_groups="MaximizeNegatesGradient",
         rule_state="AmsgradNotStored AmsgradRootStored",
         rule_arguments="EpsIgnored AmsgradIgnored MaximizeIgnored",
     ),
@@ -90,11 +90,12 @@ WRONG: tuple[Specimen, ...] = (
         "adam",
         rule_step="NoCorrection NoFirstCorrection NoSecondCorrection CorrectionOneStepLate "
         "CorrectionOneStepEarly CorrectionTwice CorrectionComplement CorrectionFrozen "
-        "CorrectionBetasSwapped CorrectionFromProducts BetasSwapped FirstMomentUndamped "
+        "CorrectionBetasSwapped BetasSwapped FirstMomentUndamped "
         "BetaOnGradient SecondMomentOfSize SecondMomentOfFirst SecondMomentCentred "
         "ScaledBeforeSquare FirstMomentOneStepOld SecondMomentOneStepOld MomentThrownAway "
         "FirstMomentStartsAtGradient SecondMomentStartsAtOne",
         rule_state="CorrectionKeptInBuffer",
+        rule_groups="CorrectionFromProducts",
     ),
     *_wrong(
         "adamw",
@@ -107,19 +108,20 @@ WRONG: tuple[Specimen, ...] = (
         "adamw",
         "adam",
         rule_step="CoupledDecayDecoupled CoupledDecayOnlyInFirst CoupledDecayScalesGradient "
-        "CoupledDecayInPlace CoupledDecayTimesLr",
+        "CoupledDecayTimesLr",
+        rule_groups="CoupledDecayInPlace",
     ),
     *_wrong(
         "counters",
         "adam",
-        rule_step="CounterInParameterLoop CounterOfOptimizer CounterOfGroup "
+        rule_groups="CounterInParameterLoop CounterOfOptimizer CounterOfGroup "
         "CounterOfFirstParameter CounterWithoutGradient CounterOnlyWithNonzeroGradient",
         rule_counter="CounterInParameterDtype CounterInFloat16 CounterInUint8 CounterEndsAtTable",
     ),
     *_wrong(
         "groups",
         "sgd",
-        rule_step="FirstGroupForAll LastGroupForAll FirstGroupOnly LrAtConstruction "
+        rule_groups="FirstGroupForAll LastGroupForAll FirstGroupOnly LrAtConstruction "
         "StateByIndexInGroup StateByShape StateForFirstGradients SkipsAllWithoutFirst "
         "StopsAtMissingGradient MissingGradientAsZero MissingGradientAsLast "
         "MissingGradientCrashes ZeroGradientSkipped GradientConsumed GradientZeroed "

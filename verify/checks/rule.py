@@ -8,11 +8,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from reference.rounding import PRECISIONS
+from reference.rule import UpdateRule
 from reference.walk import Walk
 from verify.checks import FORMULA_DTYPES, check
 from verify.checks.context import Context, Finding, Report, search, shrink
 from verify.lanes import DTYPES, as_float64, fill
-from verify.program import Filling, Parameter, Program, SetCount, Step
+from verify.program import Edit, Filling, Parameter, Program, Repeat, SetCount, Step
 from verify.strategies import TAIL_SIZES, bulk_programs, programs
 
 
@@ -84,6 +86,60 @@ def step(context: Context) -> Report:
     return report
 
 
+def scenarios(context: Context) -> Iterator[Program]:
+    """What a training script does to several parameters, once for every choice of options.
+
+    A gradient that arrives late, stays away and comes back, one buffer for all gradients, step() again
+    on the same gradient; then two groups with different hyperparameters, and an edit of each.
+    """
+    rule, loaded = context.loaded.rule, context.loaded
+    first, second = _first_trials(context), _first_trials(context, 1)
+    choices = [
+        o for o in rule.choices() if all(o[x.name] == x.default for x in rule.options if x.name not in loaded.options)
+    ]
+    for number, options in enumerate(choices[:16]):
+        settings = [v for v in (first, second) if rule.constraint({**loaded.fixed, **v}, options)]
+        if not settings:
+            continue
+        values = settings[0]
+
+        def gradients(*present: bool, at: int = 100 * number) -> Step:
+            return Step(tuple(Filling(at + 17 * i) if there else None for i, there in enumerate(present)))
+
+        steps = (
+            gradients(True, False, True, at=1), gradients(True, True, False, at=2), Repeat(),
+            gradients(False, True, True, at=3), gradients(True, False, True, at=4), Repeat(),
+            Step((Filling(values=(0.0,)), Filling(values=(0.0,)), None)), gradients(True, True, True, at=6),
+        )
+        together = tuple(Parameter((n,), 0, Filling(50 * number + n)) for n in (5, 3, 5))
+        for reuse in (False, True):
+            yield Program(
+                **context.place, groups=(values,), options=dict(options), parameters=together,
+                operations=steps, reuse_gradients=reuse,
+            )
+        if not context.editable:
+            continue
+        other = {**values, **{k: v for k, v in settings[-1].items() if k in context.editable}}
+        apart = tuple(Parameter((n,), g, Filling(70 * number + n)) for n, g in ((4, 0), (2, 0), (4, 1), (3, 1)))
+        edits: list = [gradients(True, True, True, True, at=11)]
+        now = [dict(values), dict(other)]
+        for k, name in enumerate(sorted(context.editable)):
+            group = k % 2
+            changed = {**now[group], name: _another(rule, name, now[group][name])}
+            if rule.constraint({**loaded.fixed, **changed}, options):
+                now[group] = changed
+                edits += [Edit(group, name, changed[name]), gradients(True, True, True, True, at=20 + k)]
+        yield Program(
+            **context.place, groups=(values, other), options=dict(options), parameters=apart, operations=tuple(edits)
+        )
+
+
+def _another(rule: UpdateRule, name: str, value: float) -> float:
+    """A trial value of a hyperparameter that is not ``value``."""
+    h = next(h for h in rule.hyperparameters if h.name == name)
+    return next((x for x in (*h.trials, h.default) if x != value and h.contains(x)), value)
+
+
 def measure_speed(context: Context, report: Report) -> dict[str, float]:
     """Our own time per step against a warm loop of the subject's steps on the same elements."""
     import time
@@ -108,9 +164,11 @@ def measure_speed(context: Context, report: Report) -> dict[str, float]:
     }
 
 
-def _first_trials(context: Context) -> dict[str, float]:
+def _first_trials(context: Context, number: int = 0) -> dict[str, float]:
+    """A value for each hyperparameter the subject takes: its first trial, or a later one."""
     loaded = context.loaded
-    return {h.name: (h.trials or (h.default,))[0] for h in loaded.rule.hyperparameters if h.name not in loaded.fixed}
+    trials = {h.name: h.trials or (h.default,) for h in loaded.rule.hyperparameters if h.name not in loaded.fixed}
+    return {name: values[min(number, len(values) - 1)] for name, values in trials.items()}
 
 
 @check(
@@ -163,8 +221,13 @@ def groups(context: Context) -> Report:
     p.grad; a variable of the first loop used in the second.
     """
     report = Report()
+    for program in scenarios(context):
+        outcome = context.run(program)
+        report.record(outcome)
+        if outcome.failed:
+            return report.fail(shrink(context, program, outcome))
     strategy = programs(context.loaded.rule, editable=context.editable, **context.strategy_arguments)
-    search(context, report, strategy, 3 * context.budget.programs, salt=3)
+    search(context, report, strategy, 2 * context.budget.programs, salt=3)
     return report
 
 
@@ -255,11 +318,17 @@ def _final_bits(context: Context, report: Report, program: Program, extra: dict 
     run._compare = lambda operation: None  # type: ignore[method-assign]
     outcome = run.run()
     report.record(outcome)
-    return None if outcome.error or not run.tracks else as_float64(run.tracks[0].tensor).tobytes()
+    if outcome.error or not run.tracks:
+        return None
+    state = run._read_state(run.tracks[0])
+    return as_float64(run.tracks[0].tensor).tobytes(), {k: np.asarray(x).tobytes() for k, x in state.items()}
 
 
-def _rule_notices(context: Context, one: Program, two: Program) -> bool:
-    """Whether the rule itself ends the two programs in parameters that this dtype tells apart."""
+def _rule_notices(context: Context, one: Program, two: Program, seen: set[str]) -> bool:
+    """Whether the rule itself ends the two programs in numbers that this dtype tells apart.
+
+    Numbers are the parameter, and the state that can be ``seen`` in the subject.
+    """
     ends = []
     for program in (one, two):
         walk = Walk(context.loaded.rule, program.options, context.dtype)
@@ -269,9 +338,15 @@ def _rule_notices(context: Context, one: Program, two: Program) -> bool:
             assert isinstance(op, Step) and op.gradients[0] is not None
             g = as_float64(fill(op.gradients[0], program.parameters[0].shape, DTYPES[context.dtype]))
             p = walk.step(p, g, values)
-        ends.append((p, walk.allowance))
-    (p, room), (q, more) = ends
-    return bool(np.any(np.abs(p - q) > 8 * (room + more)))
+        ends.append((p, walk.allowance, walk.state))
+    (p, room, state), (q, more, other) = ends
+    if np.any(np.abs(p - q) > 8 * (room + more)):
+        return True
+    unit = PRECISIONS[context.dtype].unit
+    return any(
+        np.any(np.abs(np.subtract(state[k], other[k])) > 1e3 * unit * (np.abs(state[k]) + np.abs(other[k])))
+        for k in state.keys() & other.keys() & seen
+    )
 
 
 def _argument_matters(context: Context, report: Report, name: str) -> bool | None:
@@ -294,15 +369,18 @@ def _argument_matters(context: Context, report: Report, name: str) -> bool | Non
         if not loaded.rule.constraint(full, loaded.rule.step(other[1]).options):
             continue
         one, two = (_argument_program(context, v, o) for v, o in ((values, options), other))
-        if not _rule_notices(context, one, two):
-            continue
         bits = [_final_bits(context, report, p) for p in (one, two)]
-        if None in bits:
+        if None in bits or not _rule_notices(context, one, two, set(bits[0][1])):
             continue
         tried = True
-        if bits[0] != bits[1]:
+        if _differ(*bits):
             return True
     return False if tried else None
+
+
+def _differ(one: tuple[bytes, dict[str, bytes]], two: tuple[bytes, dict[str, bytes]]) -> bool:
+    """Whether parameter or common state differ; a buffer that is only there is no effect."""
+    return one[0] != two[0] or any(one[1][k] != two[1][k] for k in one[1].keys() & two[1].keys())
 
 
 def _extra_matters(context: Context, report: Report, name: str, changed) -> bool | None:
@@ -313,7 +391,7 @@ def _extra_matters(context: Context, report: Report, name: str, changed) -> bool
         if plain is None or other is None:
             continue
         tried = True
-        if plain != other:
+        if _differ(plain, other):
             return True
     return False if tried else None
 
@@ -364,16 +442,16 @@ def _count_program(context: Context, report: Report, program: Program) -> bool:
     "Every element of a tensor of any size is updated, also those that fill no whole vector register.",
 )
 def tails(context: Context) -> Report:
-    """Sizes around 1, 8, 16, 32, 64 and 128, and 100,003 (not at quick), where vector loops end in a remainder."""
+    """Sizes around 1, 8, 16, 32, 64 and 128, and 100,003, where vector loops end in a remainder."""
     report = Report()
     values = _first_trials(context)
-    sizes = [*TAIL_SIZES, *([100_003] if context.budget.name != "quick" else [])]
+    sizes = [*TAIL_SIZES, 100_003]
     for size in sizes:
         program = Program(
             **context.place,
             groups=(values,),
             parameters=(Parameter((size,), 0, Filling(size)),),
-            operations=tuple(Step((Filling(1000 + 13 * size + k),)) for k in range(2)),
+            operations=tuple(Step((Filling(1000 + 13 * size + k),)) for k in range(2 if size < 1000 else 1)),
         )
         outcome = context.run(program)
         report.record(outcome)

@@ -8,6 +8,7 @@ starts from that list.
 from __future__ import annotations
 
 import difflib
+import keyword
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +20,10 @@ import sympy
 
 class RuleError(ValueError):
     """A rule is not well formed, or an unknown rule was asked for. The message says what to do."""
+
+
+class UnknownOptionError(RuleError, AttributeError):
+    """The equations ask for an option that the rule does not declare."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +118,7 @@ class Options(Mapping[str, bool]):
         try:
             return self._chosen[name]
         except KeyError:
-            raise AttributeError(name) from None
+            raise UnknownOptionError(f"there is no option {name!r}; declare it with Option({name!r})") from None
 
     def __getitem__(self, name: str) -> bool:
         return self._chosen[name]
@@ -165,7 +170,7 @@ class Variables:
         assumptions = {"nonnegative": True} if old.is_nonnegative else {"real": True}
         if name != "p" and name not in variables and expression.is_nonnegative:
             assumptions = {"nonnegative": True}
-        new = sympy.Symbol(f"{name}_next" if name in variables or name == "p" else name, **assumptions)
+        new = sympy.Symbol(f"{name}'" if name in variables or name == "p" else name, **assumptions)
         self._assignments.append(Assignment(name, new, expression))
         return new
 
@@ -261,7 +266,7 @@ class UpdateRule:
         for name in names:
             if names.count(name) > 1:
                 raise RuleError(f"rule {self.name!r} uses the name {name!r} twice")
-            if not name.isidentifier():
+            if not name.isidentifier() or keyword.iskeyword(name):
                 raise RuleError(f"rule {self.name!r}: {name!r} is no identifier")
 
     def step(self, options: Mapping[str, bool] | None = None) -> Step:

@@ -38,8 +38,7 @@ def adam() -> list[DerivationStep]:
             "= 0 each of them moves the parameter by exactly lr (Section 2.1)",
             simple_case(
                 step.assignments[-1].expression,
-                exp_avg_next=(1 - v.beta1**v.t) * v.g,
-                exp_avg_sq_next=(1 - v.beta2**v.t) * v.g**2,
+                **{"exp_avg'": (1 - v.beta1**v.t) * v.g, "exp_avg_sq'": (1 - v.beta2**v.t) * v.g**2},
                 eps=0,
             ),
             v.p - v.lr * v.g / Abs(v.g),

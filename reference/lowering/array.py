@@ -41,7 +41,7 @@ class ArrayCode:
         self.depth = 1
         self.memo: dict[sympy.Basic, Node] = {}
         self.count = 0
-        self.lanes = {s.name for s, scalar in step.is_scalar.items() if not scalar}
+        self.lanes = {f"v_{s.name}" for s, scalar in step.is_scalar.items() if not scalar}
         self.lanes |= {f"e_{s.name}" for s in step.state if not s.scalar}
 
     # -- writing lines ---------------------------------------------------------------------
@@ -107,8 +107,9 @@ class ArrayCode:
         return f"def evaluate(xp, u, tiny, w, w_entry, largest, v):\n{body}\n    return [{', '.join(results)}]\n"
 
     def leaf(self, symbol: sympy.Symbol, scalar: bool) -> Node:
+        # prefixes keep a rule's names apart from the ones used here
         name = symbol.name
-        self.emit(f"{name} = v[{name!r}]")
+        self.emit(f"v_{name} = v[{name!r}]")
         states = {s.name: s for s in self.step.rule.state}
         error = None
         if name in states:
@@ -120,8 +121,8 @@ class ArrayCode:
         elif scalar and name in {h.name for h in self.step.rule.hyperparameters}:
             # A hyperparameter that enters scalar tensors is rounded to their dtype.
             error = f"e_{name}"
-            self.emit(f"{error} = w_entry * abs({name})")
-        return Node(name, error, scalar, bool(symbol.is_nonnegative))
+            self.emit(f"{error} = w_entry * abs(v_{name})")
+        return Node(f"v_{name}", error, scalar, bool(symbol.is_nonnegative))
 
     # -- expressions -------------------------------------------------------------------------
 
@@ -553,7 +554,7 @@ def _is_denominator(e: sympy.Expr) -> bool:
 
 def _is_bare(node: Node) -> bool:
     """Whether the node is a hyperparameter, whose error vanishes with its value."""
-    return node.error == f"e_{node.value}"
+    return node.error == f"e_{node.value.removeprefix('v_')}"
 
 
 def _is_exact_everywhere(value: str) -> bool:

@@ -39,10 +39,10 @@ def symbol_names(step: Step) -> dict[sympy.Symbol, str]:
     changing = {"p", *(s.name for s in step.rule.state)}
     names = {}
     for symbol in step.is_scalar:
-        base = symbol.name.removesuffix("_next")
+        base = symbol.name.removesuffix("'")
         text = _NAMES.get(base, _escape(base))
         if base in changing:
-            text += "_{t}" if symbol.name.endswith("_next") else "_{t-1}"
+            text += "_{t}" if symbol.name.endswith("'") else "_{t-1}"
         elif base == "g":
             text += "_{t}"
         names[symbol] = text
@@ -62,6 +62,5 @@ def step_text(step: Step) -> str:
     """The ordered assignments in ASCII, one to a line."""
     rows = []
     for a in step.assignments:
-        new = a.symbol.name.replace("_next", "'")
-        rows.append(f"{new} = {sympy.sstr(a.expression)}".replace("_next", "'"))
+        rows.append(f"{a.symbol.name} = {sympy.sstr(a.expression)}")
     return "\n".join(rows)

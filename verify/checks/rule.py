@@ -119,6 +119,7 @@ def scenarios(context: Context) -> Iterator[Program]:
             )
         if not context.editable:
             continue
+        yield from _switched_on(context, values, options)
         other = {**values, **{k: v for k, v in settings[-1].items() if k in context.editable}}
         apart = tuple(Parameter((n,), g, Filling(70 * number + n)) for n, g in ((4, 0), (2, 0), (4, 1), (3, 1)))
         edits: list = [gradients(True, True, True, True, at=11)]
@@ -132,6 +133,26 @@ def scenarios(context: Context) -> Iterator[Program]:
         yield Program(
             **context.place, groups=(values, other), options=dict(options), parameters=apart, operations=tuple(edits)
         )
+
+
+def _switched_on(context: Context, values: dict[str, float], options) -> Iterator[Program]:
+    """Whatever may be zero is zero at first, and is switched on between steps."""
+    rule, loaded = context.loaded.rule, context.loaded
+    may_vanish = [h.name for h in rule.hyperparameters if h.name in context.editable and (0 in h.trials or h.absent == 0)]
+    off = {**values, **dict.fromkeys(may_vanish, 0.0)}
+    if not may_vanish or not rule.constraint({**loaded.fixed, **off}, options):
+        return
+    operations: list = [Step((Filling(5),)), Step((Filling(6),))]
+    now = dict(off)
+    for k, name in enumerate(may_vanish):
+        on = {**now, name: values[name] or _another(rule, name, 0.0)}
+        if rule.constraint({**loaded.fixed, **on}, options):
+            now = on
+            operations += [Edit(0, name, on[name]), Step((Filling(7 + k),)), Step((Filling(27 + k),))]
+    yield Program(
+        **context.place, groups=(off,), options=dict(options), parameters=(Parameter((5,), 0, Filling(9)),),
+        operations=tuple(operations),
+    )
 
 
 def _another(rule: UpdateRule, name: str, value: float) -> float:
@@ -324,10 +345,10 @@ def _final_bits(context: Context, report: Report, program: Program, extra: dict 
     return as_float64(run.tracks[0].tensor).tobytes(), {k: np.asarray(x).tobytes() for k, x in state.items()}
 
 
-def _rule_notices(context: Context, one: Program, two: Program, seen: set[str]) -> bool:
-    """Whether the rule itself ends the two programs in numbers that this dtype tells apart.
+def _rule_notices(context: Context, one: Program, two: Program, seen: set[str]) -> str:
+    """Where the rule itself ends the two programs in numbers that this dtype tells apart.
 
-    Numbers are the parameter, and the state that can be ``seen`` in the subject.
+    ``"p"`` for the parameter, ``"state"`` for state that can be ``seen`` in the subject, else nothing.
     """
     ends = []
     for program in (one, two):
@@ -341,12 +362,13 @@ def _rule_notices(context: Context, one: Program, two: Program, seen: set[str]) 
         ends.append((p, walk.allowance, walk.state))
     (p, room, state), (q, more, other) = ends
     if np.any(np.abs(p - q) > 8 * (room + more)):
-        return True
+        return "p"
     unit = PRECISIONS[context.dtype].unit
-    return any(
+    differs = any(
         np.any(np.abs(np.subtract(state[k], other[k])) > 1e3 * unit * (np.abs(state[k]) + np.abs(other[k])))
         for k in state.keys() & other.keys() & seen
     )
+    return "state" if differs else ""
 
 
 def _argument_matters(context: Context, report: Report, name: str) -> bool | None:
@@ -370,10 +392,13 @@ def _argument_matters(context: Context, report: Report, name: str) -> bool | Non
             continue
         one, two = (_argument_program(context, v, o) for v, o in ((values, options), other))
         bits = [_final_bits(context, report, p) for p in (one, two)]
-        if None in bits or not _rule_notices(context, one, two, set(bits[0][1])):
+        if bits[0] is None or bits[1] is None:
+            continue
+        where = _rule_notices(context, one, two, set(bits[0][1]))
+        if not where:
             continue
         tried = True
-        if _differ(*bits):
+        if bits[0][0] != bits[1][0] or (where == "state" and _differ(*bits)):
             return True
     return False if tried else None
 

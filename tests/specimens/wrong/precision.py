@@ -57,15 +57,6 @@ class StepInFloat32(_Adam):
         p.sub_((lr * m_hat.float() / (v_hat.float().sqrt() + eps)).to(p.dtype))
 
 
-class StepInBfloat16(_Adam):
-    """The step of a float16 parameter is computed in bfloat16, as under a wrong autocast."""
-
-    def move(self, p, m_hat, v_hat, lr, eps):
-        if p.dtype == torch.float16:
-            m_hat, v_hat = m_hat.bfloat16(), v_hat.bfloat16()
-        p.sub_((lr * m_hat / (v_hat.sqrt() + eps)).to(p.dtype))
-
-
 class StepThroughFloat8(_Adam):
     """The step of a parameter of 16 bits is rounded to 8 bits."""
 

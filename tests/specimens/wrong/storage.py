@@ -138,13 +138,6 @@ class NaNSpreads(_Descent):
         p.sub_(lr * g + (0 * g).sum())
 
 
-class NaNBecomesZero(_Descent):
-    """NaN and infinities in the gradient are replaced by finite numbers."""
-
-    def update(self, p, g, lr):
-        p.sub_(lr * torch.where(g.isfinite(), g, 0))
-
-
 class StepSkippedWithNaN(_Descent):
     """One NaN or infinity in any gradient skips the step of all parameters."""
 

@@ -1,0 +1,147 @@
+"""An implementation of any rule that nobody wrote: the sympy tree, evaluated in a random order.
+
+It shares nothing with the generated code. Terms and factors are taken in any order, coefficients one
+by one or together, p - c p sometimes as p (1 - c) and exponential averages sometimes as lerp.
+"""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import sympy
+
+Value = np.ndarray | np.floating
+
+COMPARISONS = {"==": np.equal, "!=": np.not_equal, ">": np.greater, ">=": np.greater_equal, "<": np.less}
+
+
+class Reordered:
+    """Evaluates one step in floating point.
+
+    Args:
+        step: the assignments.
+        seed: decides every order.
+        elements: dtype of what differs between elements.
+        scalars: dtype of what does not.
+    """
+
+    def __init__(self, step, seed: int, elements: type, scalars: type):
+        self.step = step
+        self.random = random.Random(seed)
+        self.elements, self.scalars = elements, scalars
+        self.known: dict[sympy.Basic, Value] = {}
+
+    def run(self, values: dict) -> dict[str, Value]:
+        """New values by name. ``values`` holds arrays for elements and numbers for scalars."""
+        for symbol in self.step.is_scalar:
+            if symbol.name in values:
+                value = values[symbol.name]
+                dtype = self.elements if isinstance(value, np.ndarray) else self.scalars
+                self.known[symbol] = dtype(value)
+        with np.errstate(all="ignore"):
+            for a in self.step.assignments:
+                self.known[a.symbol] = self.value(a.expression)
+        return {name: self.known[self.step.new_symbol(name)] for name in self.step.outputs}
+
+    def value(self, e: sympy.Basic) -> Value:
+        if e in self.known:
+            return self.known[e]
+        if e.is_number:
+            return self.scalars(float(e))
+        if isinstance(e, sympy.Add):
+            return self.added(self.rewritten(e))
+        if isinstance(e, sympy.Mul):
+            return self.multiplied(e.args)
+        if isinstance(e, sympy.Pow):
+            return self.power(e)
+        if isinstance(e, sympy.Piecewise):
+            return self.chosen(list(e.args))
+        arguments = [self.value(a) for a in self.shuffled(e.args)]
+        if isinstance(e, sympy.Max | sympy.Min):
+            choose = np.maximum if isinstance(e, sympy.Max) else np.minimum
+            result = arguments[0]
+            for other in arguments[1:]:
+                result = self.together(choose, result, other)
+            return result
+        return {sympy.Abs: np.abs, sympy.sign: np.sign, sympy.exp: np.exp, sympy.log: np.log}[type(e)](*arguments)
+
+    # -- orders ------------------------------------------------------------------------------
+
+    def shuffled(self, items) -> list:
+        items = list(items)
+        self.random.shuffle(items)
+        return items
+
+    def together(self, operation, a: Value, b: Value) -> Value:
+        """A scalar that meets elements is rounded to their dtype first."""
+        if np.ndim(a) or np.ndim(b):
+            a, b = self.elements(a), self.elements(b)
+        return operation(a, b)
+
+    def added(self, terms: list[Value]) -> Value:
+        first, *rest = self.shuffled(terms)
+        for term in rest:
+            first = self.together(np.add, first, term)
+        return first
+
+    def multiplied(self, factors) -> Value:
+        result = None
+        for factor in self.shuffled(factors):
+            divides = isinstance(factor, sympy.Pow) and factor.exp.is_number and factor.exp.is_negative
+            value = self.value(1 / factor if divides else factor)
+            if divides:
+                result = self.together(np.divide, self.scalars(1.0) if result is None else result, value)
+            else:
+                result = value if result is None else self.together(np.multiply, result, value)
+        return result
+
+    def power(self, e: sympy.Pow) -> Value:
+        if e.exp.is_number and e.exp.is_negative:
+            return self.together(np.divide, self.scalars(1.0), self.value(1 / e))
+        base = self.value(e.base)
+        if not np.ndim(base):
+            return np.power(base, self.value(e.exp))
+        result = np.sqrt(base) if e.exp.q == 2 else None
+        for _ in range(int(e.exp)):
+            result = base if result is None else result * base
+        return result
+
+    def chosen(self, branches: list) -> Value:
+        (expression, condition), *rest = branches
+        if condition == sympy.true:
+            return self.value(expression)
+        test = self.together(COMPARISONS[condition.rel_op], self.value(condition.lhs), self.value(condition.rhs))
+        if not np.ndim(test):
+            return self.value(expression) if test else self.chosen(rest)
+        return np.where(test, self.elements(self.value(expression)), self.elements(self.chosen(rest)))
+
+    # -- other forms of a sum ----------------------------------------------------------------
+
+    def split(self, term: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr]:
+        """A term as scalar coefficient and the rest."""
+        factors = sympy.Mul.make_args(term)
+        scalar = [all(self.step.is_scalar[s] for s in f.free_symbols) for f in factors]
+        return (
+            sympy.Mul(*(f for f, is_scalar in zip(factors, scalar, strict=True) if is_scalar)),
+            sympy.Mul(*(f for f, is_scalar in zip(factors, scalar, strict=True) if not is_scalar)),
+        )
+
+    def rewritten(self, e: sympy.Add) -> list[Value]:
+        """The terms as written, or contracted, or the two terms of a lerp."""
+        parts = [self.split(a) for a in e.args]
+        if any(rest == 1 for _, rest in parts) or self.random.random() < 0.5:
+            return [self.value(a) for a in e.args]
+        if len(parts) == 2 and sympy.expand(parts[0][0] + parts[1][0] - 1) == 0:
+            (_, old), (weight, new) = sorted(parts, key=lambda part: isinstance(part[0], sympy.Add))
+            start = self.value(old)
+            return [start, self.together(np.multiply, self.value(weight), self.value(new) - start)]
+        sums: dict[sympy.Expr, list[sympy.Expr]] = {}
+        for coefficient, rest in parts:
+            sums.setdefault(rest, []).append(coefficient)
+        return [
+            self.together(np.multiply, self.added([self.value(c) for c in coefficients]), self.value(rest))
+            if len(coefficients) > 1
+            else self.value(sympy.Mul(coefficients[0], rest))
+            for rest, coefficients in sums.items()
+        ]

@@ -1,0 +1,50 @@
+"""Every wrong specimen is refuted by the check named for it; every right one passes all checks."""
+
+import pytest
+
+
+from tests.checking import run_check
+from tests.specimens import RIGHT, WRONG, Specimen
+from verify import Subject
+from verify.checks import IDS, all_checks
+
+# those that hang, crash or print are tried in worker processes, by test_isolation.py
+IN_PROCESS = [s for s in WRONG if "isolation" not in s.target]
+
+
+def subject_of(specimen: Specimen) -> Subject:
+    return Subject(specimen.target, specimen.rule, arguments=specimen.arguments, names=specimen.names)
+
+
+def test_there_are_enough_specimens():
+    assert len(WRONG) >= 40
+    assert len(RIGHT) >= 10
+    refuting = {s.check for s in WRONG}
+    assert refuting == set(IDS), "a check that no broken specimen can make fail does not belong"
+
+
+@pytest.mark.parametrize("specimen", IN_PROCESS, ids=lambda s: s.name)
+def test_wrong_is_refuted(specimen):
+    subject = subject_of(specimen)
+    for dtype in ("float32", "float64", "bfloat16", "float16"):
+        for implementation in ("for-loop", "foreach"):
+            report = run_check(subject, specimen.check, dtype, implementation)
+            if report is not None and report.status == "failed":
+                (finding,) = report.findings
+                assert finding.message
+                return
+    pytest.fail(f"{specimen.check} accepts it: {specimen.mechanism}")
+
+
+@pytest.mark.parametrize("specimen", RIGHT, ids=lambda s: s.name)
+def test_right_is_accepted(specimen):
+    subject = subject_of(specimen)
+    for check, facts in all_checks().items():
+        for dtype in facts.dtypes:
+            for implementation in ("for-loop", "foreach"):
+                report = run_check(subject, check, dtype, implementation)
+                if report is None or report.status != "failed":
+                    continue
+                message = report.findings[0].message
+                refused = dtype.startswith("complex") and "raised" in message and "complex" in message
+                assert refused, f"{check} {dtype} {implementation}\n{message}"

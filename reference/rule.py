@@ -296,6 +296,9 @@ class UpdateRule:
         for needed in ("p", *(s.name for s in step.state)):
             if not any(a.name == needed for a in step.assignments):
                 raise RuleError(f"rule {self.name!r} never assigns {needed!r}; add v.let({needed!r}, ...)")
+        for variable in step.state:
+            if variable.scalar and not step.is_scalar[step.new_symbol(variable.name)]:
+                raise RuleError(f"rule {self.name!r}: {variable.name!r} is a scalar but depends on elements")
         return step
 
     def choices(self) -> Iterable[Options]:

@@ -11,7 +11,6 @@ import pytest
 import sympy
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reordered import Reordered
 
 from reference import RULES, Hyperparameter, RuleError, StateVariable, UpdateRule
 from reference.lowering.array import array_source, lower_to_arrays
@@ -19,6 +18,7 @@ from reference.lowering.ball import distance, exact_step, lower_to_balls
 from reference.lowering.latex import step_latex, step_text, symbol_names
 from reference.rounding import FACTOR, PRECISIONS
 from reference.rule import Step, unset_symbol
+from tests.reordered import Reordered
 from verify.lanes import pool_of
 from verify.program import POOL_SIZE
 from verify.strategies import hyperparameters
@@ -116,10 +116,13 @@ def test_values_are_exact_to_a_quarter_of_a_float64_allowance(step, data):
     dtypes=st.sampled_from([("float32", "float64"), ("float16", "float64"), ("float32", "float32")]),
 )
 def test_the_allowance_is_honest(step, data, seed, dtypes):
-    """However the rule is ordered, each result is within its allowance, wherever that is finite."""
+    """However the rule is ordered, each result is within its allowance, wherever that is finite.
+
+    numpy rounds correctly, so the half of the factor that is there for vector units is not touched.
+    """
     dtype, scalars = dtypes
     values = data.draw(situations(step, dtype))
-    assert worst_ratio(step, values, seed, dtype, scalars) <= 1
+    assert worst_ratio(step, values, seed, dtype, scalars) <= (1.0 if jumps(step) else 0.5)
 
 
 def worst_ratio(step: Step, values: dict, seed: int, dtype: str, scalars: str = "float64") -> float:
@@ -141,7 +144,7 @@ def worst_ratio(step: Step, values: dict, seed: int, dtype: str, scalars: str = 
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
 def test_the_allowance_is_not_slack(rule, record_property):
-    """Some order of evaluation uses a tenth of it, on ordinary numbers: it is no blank cheque."""
+    """Some order of evaluation uses a twentieth of it, on ordinary numbers: it is no blank cheque."""
     step = rule.step()
     rng = np.random.default_rng(0)
 
@@ -156,7 +159,7 @@ def test_the_allowance_is_not_slack(rule, record_property):
             values[unset_symbol(s.name).name] = 0
         worst = max(worst, worst_ratio(step, values, seed, "float32"))
     record_property("worst_ratio", worst)
-    assert 0.1 < worst <= 1
+    assert 0.05 < worst <= 1
 
 
 # -- carried state ------------------------------------------------------------------------------
@@ -244,8 +247,8 @@ def test_what_array_code_cannot_do_is_said(update, message):
 
 def test_a_scalar_state_that_depends_on_elements_is_refused():
     rule = rule_with(lambda v: v.p - v.s, state=(StateVariable("s", scalar=True),))
-    with pytest.raises(RuleError, match="'s' is a scalar but depends on elements"):
-        array_source(rule.step())
+    with pytest.raises(RuleError, match="rule 'odd': 's' is a scalar but depends on elements"):
+        rule.step()
 
 
 def test_what_balls_cannot_do_is_said():

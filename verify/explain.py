@@ -6,7 +6,12 @@ import difflib
 import json
 from importlib import resources
 
+from typing import TYPE_CHECKING
+
 from verify.errors import UsageError
+
+if TYPE_CHECKING:
+    from reference.rule import UpdateRule
 
 
 def explain(topic: str, *, latex: bool = False) -> str:
@@ -63,20 +68,21 @@ def _rule(topic: str, ids, latex: bool) -> str:
         lines += [f"  {o.name:<24} {o.about}" for o in rule.options]
     lines += ["", "step t (default options)", *("  " + x for x in step_text(step).splitlines())]
     lines += [f"note: {note}" for note in rule.notes]
-    lines += ["", "derivation", *_derivation(rule.name)]
+    lines += ["", "derivation", *_derivation(rule)]
     return "\n".join(lines)
 
 
-def _derivation(name: str) -> list[str]:
+def _derivation(rule: UpdateRule) -> list[str]:
     import textwrap
 
     import sympy
 
+    from reference import RULES
     from reference.derivations import derivation
 
-    steps = derivation(name)
-    if not steps:
-        return ["  none recorded: this rule is taken as it is written"]
+    if RULES.get(rule.name) is not rule:
+        return ["  none: a rule of your own is taken as it is written"]
+    steps = derivation(rule.name)
     lines = []
     for number, step in enumerate(steps, start=1):
         held = "✓" if step.holds() else "✗"

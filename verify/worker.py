@@ -184,6 +184,7 @@ class Worker:
         """Not applicable when the subject refuses this dtype or implementation in words."""
         from verify.checks.context import Report
         from verify.checks.rule import _first_trials
+        from verify.oracle import LockStep, scalar_dtype
         from verify.program import Filling, Parameter, Program, Step
 
         if context.device != "cpu" and not _device_present(self.torch, context.device):
@@ -193,7 +194,11 @@ class Worker:
             parameters=(Parameter((4,), 0, Filling(values=(1.0, -0.5, 2.0, 0.25, 1.5, -1.0, 0.5, 1.0))),),
             operations=(Step((Filling(values=(0.5, 1.0, -1.0, 2.0, 0.25, 1.0, -2.0, 1.0)),)),),
         )
-        outcome = context.run(program, "p")
+        run = LockStep(self.loaded, program, judge="p", in_subject=self.in_subject)
+        outcome = run.run()
+        if context.implementation in ("differentiable", "capturable"):
+            # their scalars are tensors by design
+            context.scalars = scalar_dtype(run) or "float64"
         plain = context.dtype in ("float32", "float64") and context.implementation == "for-loop"
         if outcome.error and not plain:
             return Report(status="not-applicable", reason=f"the subject refuses: {outcome.error}")

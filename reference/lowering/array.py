@@ -133,7 +133,11 @@ class ArrayCode:
 
     def _lower(self, e: sympy.Basic) -> Node:
         if isinstance(e, sympy.Number | sympy.NumberSymbol):
-            return Node(repr(float(e)), None, True, float(e) >= 0)
+            number = repr(float(e))
+            # a literal such as 0.96 is rounded when it enters scalar tensors
+            exact = _is_exact_everywhere(number) or (float(e).is_integer() and abs(float(e)) < 128)
+            error = None if exact else self.let(f"w_entry * abs({number})", "e")
+            return Node(number, error, True, float(e) >= 0)
         if isinstance(e, sympy.Add):
             return self.add(e)
         if isinstance(e, sympy.Mul):

@@ -49,9 +49,9 @@ class Report:
         self.element_steps += outcome.element_steps
         self.not_verified += outcome.not_verified
         self.seconds.add(outcome.seconds)
-        for quantity, ratio in outcome.worst.items():
-            if self.worst_ratio is None or ratio > self.worst_ratio:
-                self.worst_ratio, self.worst_quantity = ratio, quantity
+        if outcome.worst and not outcome.failed:
+            # what an outcome was given as the worst so far is part of its own worst
+            self.worst_quantity, self.worst_ratio = max(outcome.worst.items(), key=lambda item: item[1])
         if outcome.scalars != "float64":
             note = f"numbers common to all elements were judged in {outcome.scalars}, as the subject keeps them"
             if note not in self.notes:
@@ -86,13 +86,21 @@ class Context:
     editable: tuple[str, ...] = ()
     in_subject: Callable[[bool], None] = lambda inside: None
     worst: dict[str, float] = field(default_factory=dict)
+    scalars: str = "float64"
 
     def run(self, program: Program, judge: str = "all", ignore: Sequence[int] = ()) -> Outcome:
         outcome = run_program(
-            self.loaded, program, judge=judge, ignore=ignore, worst=self.worst, in_subject=self.in_subject
+            self.loaded,
+            program,
+            scalars=self.scalars,
+            judge=judge,
+            ignore=ignore,
+            worst=self.worst,
+            in_subject=self.in_subject,
         )
         if not outcome.failed:
-            self.worst = dict(outcome.worst)
+            # once a subject has shown that it computes scalars in tensors, it is judged so
+            self.worst, self.scalars = dict(outcome.worst), outcome.scalars
         return outcome
 
     @property

@@ -316,11 +316,12 @@ def _settings_to_try(context: Context) -> list[tuple[dict, dict]]:
     """Settings in which nothing is switched off: every hyperparameter at its first trials, all options."""
     rule, loaded = context.loaded.rule, context.loaded
     found = []
-    for index in range(3):
-        values = {
-            h.name: [x for x in (h.trials or (h.default,)) if x or h.high <= 1][:2][index % 2 if h.trials else 0]
-            for h in rule.hyperparameters if h.name not in loaded.fixed
-        }
+    for index in range(2):
+        values = {}
+        for h in rule.hyperparameters:
+            if h.name not in loaded.fixed:
+                active = [x for x in h.trials if x] or [h.default]
+                values[h.name] = active[min(index, len(active) - 1)]
         for options in rule.choices():
             settable = all(options[o.name] == o.default for o in rule.options if o.name not in loaded.options)
             if settable and rule.constraint({**rule.defaults, **loaded.fixed, **values}, options):

@@ -1,7 +1,7 @@
 """A rule of your own, and an optimizer that claims it.
 
-    optim-verify certify examples/signum.py:Signum --rule examples/signum.py:SIGNUM
-    optim-verify explain examples/signum.py:SIGNUM
+optim-verify certify examples/signum.py:Signum --rule examples/signum.py:SIGNUM
+optim-verify explain examples/signum.py:SIGNUM
 """
 
 import torch

@@ -147,8 +147,8 @@ class Variables:
         self._rule = rule
         self._assignments: list[Assignment] = []
         self._symbols = {"p": PARAMETER, "g": GRADIENT, "t": STEP_COUNT}
-        for item in (*rule.hyperparameters, *rule.state):
-            self._symbols[item.name] = item.symbol
+        self._symbols |= {h.name: h.symbol for h in rule.hyperparameters}
+        self._symbols |= {s.name: s.symbol for s in rule.state}
 
     def __getattr__(self, name: str) -> sympy.Symbol:
         try:
@@ -262,7 +262,8 @@ class UpdateRule:
     _steps: dict = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        names = ["p", "g", "t", *(i.name for i in (*self.hyperparameters, *self.state, *self.options))]
+        own = [*(h.name for h in self.hyperparameters), *(s.name for s in self.state), *(o.name for o in self.options)]
+        names = ["p", "g", "t", *own]
         for name in names:
             if names.count(name) > 1:
                 raise RuleError(f"rule {self.name!r} uses the name {name!r} twice")
@@ -304,9 +305,7 @@ class UpdateRule:
     def choices(self) -> Iterable[Options]:
         """Every choice of options, the default first."""
         for index in range(2 ** len(self.options)):
-            yield Options(
-                {o.name: o.default ^ bool(index >> i & 1) for i, o in enumerate(self.options)}
-            )
+            yield Options({o.name: o.default ^ bool(index >> i & 1) for i, o in enumerate(self.options)})
 
     @property
     def defaults(self) -> dict[str, float]:

@@ -56,10 +56,10 @@ class Walk:
             results = lower_to_arrays(self.rule_step)(
                 np, FACTOR * unit.unit, FACTOR * unit.smallest, FACTOR * 2.0**-53, 0.0, unit.largest, v
             )
-        for variable, (value, _) in zip(self.rule_step.outputs, results, strict=True):
-            needs = next((s.needs for s in self.rule_step.state if s.name == variable), None)
-            if variable != "p" and (needs is None or v[needs] != 0):
-                self.state[variable] = value
+        for output, (value, _) in zip(self.rule_step.outputs, results, strict=True):
+            needs = next((s.needs for s in self.rule_step.state if s.name == output), None)
+            if output != "p" and (needs is None or v[needs] != 0):
+                self.state[output] = value
         value, error = results[-1]
         self.allowance = np.broadcast_to(0.0 if error is None else error, p.shape)
         return np.broadcast_to(value, p.shape)

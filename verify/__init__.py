@@ -30,7 +30,26 @@ _HOMES = {
     "bulk_programs": "verify.strategies",
     "hyperparameters": "verify.strategies",
 }
-__all__ = list(_HOMES)
+__all__ = [
+    "Certificate",
+    "Edit",
+    "Events",
+    "Filling",
+    "Parameter",
+    "Plan",
+    "Program",
+    "Repeat",
+    "SetCount",
+    "Step",
+    "Subject",
+    "UsageError",
+    "bulk_programs",
+    "certify",
+    "hyperparameters",
+    "load",
+    "programs",
+    "run_program",
+]
 
 if TYPE_CHECKING:
     from verify.certificate import Certificate

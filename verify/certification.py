@@ -168,11 +168,22 @@ class _Run:
                             continue
                         certificate.cells.append(Cell(check, dtype, device, implementation))
         if not certificate.cells:
-            raise UsageError("no cell is left: the checks asked for do not speak of the dtypes or implementations asked for")
+            raise UsageError(
+                "no cell is left: the checks asked for do not speak of the dtypes or implementations asked for"
+            )
 
     def _collect(self, cell: Cell, result: dict[str, Any], split: dict[str, float]) -> None:
-        for name in ("status", "reason", "worst_ratio", "worst_quantity", "not_verified", "programs",
-                     "element_steps", "notes", "seconds"):
+        for name in (
+            "status",
+            "reason",
+            "worst_ratio",
+            "worst_quantity",
+            "not_verified",
+            "programs",
+            "element_steps",
+            "notes",
+            "seconds",
+        ):
             if name in result:
                 setattr(cell, name, result[name])
         for name, value in result.get("split", {}).items():

@@ -48,7 +48,8 @@ def parser() -> argparse.ArgumentParser:
     )
 
     survey = commands.add_parser(
-        "survey", help="certify every optimizer of torch.optim that has a rule; print the worst ratios",
+        "survey",
+        help="certify every optimizer of torch.optim that has a rule; print the worst ratios",
         description="Certify every optimizer of torch.optim that has a rule and print the worst ratios.",
     )
     _plan_options(survey)
@@ -58,34 +59,62 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("rules", help="list the rules", description="List the rules.")
     commands.add_parser("checks", help="list the checks", description="List the checks.")
     explain = commands.add_parser(
-        "explain", help="explain a check, a rule with its derivation, or the allowance",
+        "explain",
+        help="explain a check, a rule with its derivation, or the allowance",
         description="Explain a check, a rule with its derivation, or the allowance.",
     )
     explain.add_argument("topic", metavar="ID-OR-RULE", help="a check id, a rule, path/to/rule.py:NAME, or 'allowance'")
     explain.add_argument("--latex", action="store_true", help="equations as LaTeX")
-    replay = commands.add_parser("replay", help="run a finding again", description="Run a finding again; exit 1 while it fails.")
+    replay = commands.add_parser(
+        "replay", help="run a finding again", description="Run a finding again; exit 1 while it fails."
+    )
     replay.add_argument("file", metavar="FILE", type=Path)
     return top
 
 
 def _subject_options(command: argparse.ArgumentParser) -> None:
     group = command.add_argument_group("the subject")
-    group.add_argument("--name", action="append", default=[], metavar="HYPERPARAMETER=ARGUMENT",
-                       help="constructor argument of a hyperparameter, e.g. beta1=b1 or beta1=betas[0]")
-    group.add_argument("--arg", action="append", default=[], metavar="ARGUMENT=VALUE",
-                       help="a further constructor argument (a Python literal)")
-    group.add_argument("--state", action="append", default=[], metavar="VARIABLE=KEY",
-                       help="state key of a state variable, e.g. exp_avg=m; 'exp_avg=' means it cannot be seen")
-    group.add_argument("--low-precision-state", action="append", default=[], metavar="VARIABLE",
-                       help="a state variable that is meant to be kept in a lower dtype")
+    group.add_argument(
+        "--name",
+        action="append",
+        default=[],
+        metavar="HYPERPARAMETER=ARGUMENT",
+        help="constructor argument of a hyperparameter, e.g. beta1=b1 or beta1=betas[0]",
+    )
+    group.add_argument(
+        "--arg",
+        action="append",
+        default=[],
+        metavar="ARGUMENT=VALUE",
+        help="a further constructor argument (a Python literal)",
+    )
+    group.add_argument(
+        "--state",
+        action="append",
+        default=[],
+        metavar="VARIABLE=KEY",
+        help="state key of a state variable, e.g. exp_avg=m; 'exp_avg=' means it cannot be seen",
+    )
+    group.add_argument(
+        "--low-precision-state",
+        action="append",
+        default=[],
+        metavar="VARIABLE",
+        help="a state variable that is meant to be kept in a lower dtype",
+    )
 
 
 def _plan_options(command: argparse.ArgumentParser) -> None:
     group = command.add_argument_group("what to run (may be repeated)")
     group.add_argument("--dtype", action="append", default=[], metavar="DTYPE")
     group.add_argument("--device", action="append", default=[], metavar="DEVICE", help="cpu (default), cuda, ...")
-    group.add_argument("--impl", action="append", default=[], metavar="IMPLEMENTATION",
-                       help="for-loop, foreach, fused, differentiable, capturable, compiled")
+    group.add_argument(
+        "--impl",
+        action="append",
+        default=[],
+        metavar="IMPLEMENTATION",
+        help="for-loop, foreach, fused, differentiable, capturable, compiled",
+    )
     group.add_argument("--only", action="append", default=[], metavar="ID", help="a check id or a glob such as 'rule*'")
     command.add_argument("--seed", type=int, default=0)
     command.add_argument("--budget", default="standard", metavar="BUDGET", help="quick, standard or thorough")
@@ -126,15 +155,21 @@ def _plan(options: argparse.Namespace):
     from verify.certification import Plan
 
     return Plan(
-        options.dtype, options.device or ["cpu"], options.impl, options.only, options.seed, options.budget,
-        options.jobs, options.reports,
+        options.dtype,
+        options.device or ["cpu"],
+        options.impl,
+        options.only,
+        options.seed,
+        options.budget,
+        options.jobs,
+        options.reports,
     )
 
 
 def _certify(options: argparse.Namespace) -> int:
     from verify import report
-    from verify.certification import certify
     from verify.certificate import write_json
+    from verify.certification import certify
     from verify.progress import Progress
 
     if options.json is not None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import json
 from importlib import resources
-
 from typing import TYPE_CHECKING
 
 from verify.errors import UsageError
@@ -88,5 +87,7 @@ def _derivation(rule: UpdateRule) -> list[str]:
         held = "✓" if step.holds() else "✗"
         lines += textwrap.wrap(f"{number}. {held} {step.text}", 100, initial_indent="  ", subsequent_indent="     ")
         for side in (step.left, step.right):
-            lines += textwrap.wrap(f"= {sympy.sstr(side)}", 100, initial_indent="       ", subsequent_indent="         ")
+            lines += textwrap.wrap(
+                f"= {sympy.sstr(side)}", 100, initial_indent="       ", subsequent_indent="         "
+            )
     return lines

@@ -16,8 +16,7 @@ from reference.rounding import PRECISIONS
 from verify.program import POOL_SIZE, TAME, Filling
 
 DTYPES = {
-    name: getattr(torch, name)
-    for name in ("float64", "float32", "bfloat16", "float16", "complex64", "complex128")
+    name: getattr(torch, name) for name in ("float64", "float32", "bfloat16", "float16", "complex64", "complex128")
 }
 
 
@@ -65,9 +64,7 @@ def pool_of(dtype: str) -> torch.Tensor:
     near_one = binades(-8, 4)
     squares_fit = binades(normal_exponent / 2 + 2, exponent / 2 - 2)
     any_binade = binades(normal_exponent, exponent - 1)
-    subnormal = rng.choice([-1.0, 1.0], n) * precision.smallest * rng.integers(
-        1, 2 ** min(precision.digits - 1, 50), n
-    )
+    subnormal = rng.choice([-1.0, 1.0], n) * precision.smallest * rng.integers(1, 2 ** min(precision.digits - 1, 50), n)
     dyadic = rng.integers(-8, 9, n) * np.exp2(rng.integers(-3, 3, n))
     zeros = rng.choice([0.0, -0.0], n)
     kinds = [ordinary, near_one, squares_fit, any_binade, subnormal, dyadic, zeros]

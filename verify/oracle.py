@@ -25,7 +25,7 @@ from reference.rounding import FACTOR, PRECISIONS, Precision
 from reference.rule import unset_symbol
 from verify.errors import one_line
 from verify.lanes import DTYPES, as_float64, dtype_name, fill
-from verify.program import Edit, Filling, Parameter, Program, Repeat, SetCount, Step
+from verify.program import Edit, Filling, Parameter, Program, SetCount, Step
 from verify.subject import LoadedSubject
 
 # Bulk float64 values are off by at most 1/FACTOR of an allowance (see reference.rounding).
@@ -552,8 +552,16 @@ class LockStep:
             ratio, exact = self._exact_ratio(name, element, float(got[element]), float(error[at]), track)
             if ratio > 1:
                 return Mismatch(
-                    name, operation, track.count, index, element, float(got[element]), exact,
-                    float(error[at]), ratio, values=_element(v, element),
+                    name,
+                    operation,
+                    track.count,
+                    index,
+                    element,
+                    float(got[element]),
+                    exact,
+                    float(error[at]),
+                    ratio,
+                    values=_element(v, element),
                 )
             self.outcome.worst[name] = max(ratio, self.outcome.worst.get(name, 0.0))
         return None
@@ -579,8 +587,16 @@ class LockStep:
         element = int(np.nonzero(~((after == track.before) | np.isnan(after)))[0][0])
         self.outcome.mismatches.append(
             Mismatch(
-                "p", operation, track.count, index, element, float(after[element]),
-                float(track.before[element]), 0.0, math.inf, note="it has no gradient and must not move",
+                "p",
+                operation,
+                track.count,
+                index,
+                element,
+                float(after[element]),
+                float(track.before[element]),
+                0.0,
+                math.inf,
+                note="it has no gradient and must not move",
             )
         )
 

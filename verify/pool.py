@@ -145,7 +145,10 @@ class Pool:
                     kind, payload = worker.connection.recv()
                 except (EOFError, OSError):
                     worker.process.join(5)
-                    yield index, self._died(worker, f"the subject ended the interpreter ({_ending(worker.process.exitcode)})")
+                    yield (
+                        index,
+                        self._died(worker, f"the subject ended the interpreter ({_ending(worker.process.exitcode)})"),
+                    )
                     continue
                 if kind == "fault":
                     raise HarnessFault(payload)
@@ -177,7 +180,11 @@ class Pool:
             self._spawn()
         if reason.startswith("!"):
             return {"status": "skipped", "reason": reason[1:], "findings": []}
-        return {"status": "failed", "reason": reason, "findings": [{"message": reason, "program": None, "script": None}]}
+        return {
+            "status": "failed",
+            "reason": reason,
+            "findings": [{"message": reason, "program": None, "script": None}],
+        }
 
     def stop(self) -> None:
         """End all workers at once."""

@@ -221,7 +221,7 @@ def from_json(data: Any) -> Program:
     for key in ("dtype", "device", "implementation"):
         _require(isinstance(data.get(key), str), f"{key} is missing")
     for key in ("groups", "parameters", "operations"):
-        _require(isinstance(data.get(key), list) and bool(data[key]) or key == "operations", f"{key} is missing")
+        _require((isinstance(data.get(key), list) and bool(data[key])) or key == "operations", f"{key} is missing")
     _require(data["dtype"] in PRECISIONS, f"unknown dtype {data['dtype']!r}")
     groups = []
     for group in data["groups"]:
@@ -247,8 +247,14 @@ def from_json(data: Any) -> Program:
     options = data.get("options", {})
     _require(isinstance(options, dict) and all(isinstance(v, bool) for v in options.values()), "bad options")
     return Program(
-        data["dtype"], data["device"], data["implementation"], tuple(groups), options,
-        tuple(parameters), operations, bool(data.get("reuse_gradients", False)),
+        data["dtype"],
+        data["device"],
+        data["implementation"],
+        tuple(groups),
+        options,
+        tuple(parameters),
+        operations,
+        bool(data.get("reuse_gradients", False)),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import AbstractContextManager
+from typing import Any
 
 from verify.certificate import Cell, Certificate, FindingRecord
 from verify.certification import Events
@@ -14,8 +15,8 @@ class Progress(AbstractContextManager):
 
     def __init__(self) -> None:
         self.events = Events(self._started, self._cell_done, self._found)
-        self._bar = None
-        self._task = None
+        self._bar: Any = None
+        self._task: Any = None
         self._done = self._planned = 0
 
     def _started(self, certificate: Certificate) -> None:
@@ -26,8 +27,12 @@ class Progress(AbstractContextManager):
             from rich.progress import Progress as Bar
 
             self._bar = Bar(
-                TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-                console=Console(stderr=True), transient=True,
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+                console=Console(stderr=True),
+                transient=True,
             )
             self._bar.start()
             self._task = self._bar.add_task(certificate.subject, total=self._planned)
@@ -43,7 +48,9 @@ class Progress(AbstractContextManager):
 
     def _found(self, finding: FindingRecord) -> None:
         if self._bar is not None:
-            self._bar.console.print(f"[red]✗[/red] {finding.check} {finding.dtype} {finding.implementation}", highlight=False)
+            self._bar.console.print(
+                f"[red]✗[/red] {finding.check} {finding.dtype} {finding.implementation}", highlight=False
+            )
 
     def __exit__(self, *exc: object) -> None:
         if self._bar is not None:

@@ -152,18 +152,14 @@ def _fewer_parameters(program: Program) -> Iterator[Program]:
             left = program.parameters[:index] + program.parameters[index + 1 :]
             yield replace(program, parameters=left, operations=operations)
     if len(program.groups) > 1:
-        operations = tuple(
-            replace(op, group=0) if isinstance(op, Edit) else op for op in program.operations
-        )
+        operations = tuple(replace(op, group=0) if isinstance(op, Edit) else op for op in program.operations)
         together = tuple(replace(p, group=0) for p in program.parameters)
         for kept in program.groups:
             yield replace(program, groups=(kept,), parameters=together, operations=operations)
     for index, p in enumerate(program.parameters):
         if p.layout != "contiguous":
             plain = replace(p, layout="contiguous")
-            yield replace(
-                program, parameters=program.parameters[:index] + (plain,) + program.parameters[index + 1 :]
-            )
+            yield replace(program, parameters=(*program.parameters[:index], plain, *program.parameters[index + 1 :]))
 
 
 def _simpler_options(program: Program) -> Iterator[Program]:
@@ -194,9 +190,7 @@ def _simpler_numbers(program: Program, may_vanish: set[str]) -> Iterator[Program
                 if number == 0 and name not in may_vanish:
                     continue
                 changed = {**group, name: type(value)(number)}
-                yield replace(
-                    program, groups=program.groups[:index] + (changed,) + program.groups[index + 1 :]
-                )
+                yield replace(program, groups=(*program.groups[:index], changed, *program.groups[index + 1 :]))
     for index, op in enumerate(program.operations):
         if isinstance(op, Edit):
             for number in _simpler(op.value):
@@ -206,7 +200,7 @@ def _simpler_numbers(program: Program, may_vanish: set[str]) -> Iterator[Program
 
 
 def _with_operation(program: Program, index: int, op) -> Program:
-    return program.with_operations(program.operations[:index] + (op,) + program.operations[index + 1 :])
+    return program.with_operations((*program.operations[:index], op, *program.operations[index + 1 :]))
 
 
 def _simpler_filling(filling: Filling) -> Iterator[Filling]:
@@ -214,19 +208,17 @@ def _simpler_filling(filling: Filling) -> Iterator[Filling]:
         return
     for index, value in enumerate(filling.values):
         for number in _simpler(value):
-            yield replace(filling, values=filling.values[:index] + (number,) + filling.values[index + 1 :])
+            yield replace(filling, values=(*filling.values[:index], number, *filling.values[index + 1 :]))
 
 
 def _simpler_values(program: Program) -> Iterator[Program]:
     for index, p in enumerate(program.parameters):
         for filling in _simpler_filling(p.initial):
             changed = replace(p, initial=filling)
-            yield replace(
-                program, parameters=program.parameters[:index] + (changed,) + program.parameters[index + 1 :]
-            )
+            yield replace(program, parameters=(*program.parameters[:index], changed, *program.parameters[index + 1 :]))
     for at, op in enumerate(program.operations):
         if isinstance(op, Step):
             for index, g in enumerate(op.gradients):
                 for filling in _simpler_filling(g) if g is not None else ():
-                    gradients = op.gradients[:index] + (filling,) + op.gradients[index + 1 :]
+                    gradients = (*op.gradients[:index], filling, *op.gradients[index + 1 :])
                     yield _with_operation(program, at, Step(gradients))

@@ -42,8 +42,16 @@ def read_replay(path: Path) -> Replay:
             f"{str(path)!r} is a replay file of version {data.get('version')!r}; this optim-verify reads "
             f"version {REPLAY_VERSION}"
         )
-    for key, kind in (("subject", str), ("rule", str), ("check", str), ("message", str), ("arguments", dict),
-                      ("names", dict), ("state_keys", dict), ("low_precision_state", list)):
+    for key, kind in (
+        ("subject", str),
+        ("rule", str),
+        ("check", str),
+        ("message", str),
+        ("arguments", dict),
+        ("names", dict),
+        ("state_keys", dict),
+        ("low_precision_state", list),
+    ):
         if not isinstance(data.get(key), kind):
             raise UsageError(f"{str(path)!r} is not a whole replay file: {key!r} is missing or of the wrong kind")
     for mapping in ("names", "state_keys"):
@@ -54,7 +62,11 @@ def read_replay(path: Path) -> Replay:
     except UsageError as error:
         raise UsageError(f"{str(path)!r}: {error}") from None
     subject = Subject(
-        data["subject"], data["rule"], data["arguments"], data["names"], data["state_keys"],
+        data["subject"],
+        data["rule"],
+        data["arguments"],
+        data["names"],
+        data["state_keys"],
         tuple(map(str, data["low_precision_state"])),
     )
     return Replay(subject, data["check"], data["message"], program)

@@ -109,7 +109,9 @@ def verdict(certificate: Certificate) -> list[str]:
             f"({worst.worst_quantity}, {worst.check}, {worst.dtype}, {worst.implementation})"
         )
     if steps:
-        lines.append(f"  verified    {100 * (1 - unverified / steps):.1f} % of element-steps; the rest has no useful allowance")
+        lines.append(
+            f"  verified    {100 * (1 - unverified / steps):.1f} % of element-steps; the rest has no useful allowance"
+        )
     lines.append(
         f"  time        subject {seconds['subject']:.1f} s, reference {seconds['reference']:.1f} s, "
         f"generation {seconds['generation']:.1f} s of work, summed over workers"

@@ -22,7 +22,7 @@ def script_for(loaded: LoadedSubject, check: str, finding: Finding) -> str:
     assert program is not None
     lines = [
         f'"""{check} on {program.dtype}, {program.implementation}: {_safe(loaded.subject.title)} '
-        f'against rule {loaded.rule.name}.',
+        f"against rule {loaded.rule.name}.",
         "",
         *(_safe(line) for line in finding.message.splitlines()),
         '"""',
@@ -215,5 +215,3 @@ def _state_key(loaded: LoadedSubject, quantity: str) -> str:
         if variable.name == quantity and variable.keys:
             return variable.keys[0]
     return quantity
-
-

@@ -92,8 +92,13 @@ def bulk_programs(
     if draw(st.integers(0, 5)) == 5:
         operations[-1] = Step((Filling(TAME + start % (POOL_SIZE - TAME)),))
     return Program(
-        dtype, device, implementation, (values,), chosen,
-        (Parameter((lanes,), 0, Filling(start)),), tuple(operations),
+        dtype,
+        device,
+        implementation,
+        (values,),
+        chosen,
+        (Parameter((lanes,), 0, Filling(start)),),
+        tuple(operations),
         reuse_gradients=draw(st.booleans()),
     )
 
@@ -141,7 +146,13 @@ def programs(
     parameters.sort(key=lambda p: p.group)
     operations = draw(_operations(rule, fixed, full, groups, len(parameters), tuple(editable), most_steps))
     return Program(
-        dtype, device, implementation, tuple(groups), chosen, tuple(parameters), tuple(operations),
+        dtype,
+        device,
+        implementation,
+        tuple(groups),
+        chosen,
+        tuple(parameters),
+        tuple(operations),
         reuse_gradients=draw(st.booleans()),
     )
 

@@ -24,7 +24,7 @@ from verify.errors import UsageError, one_line
 if TYPE_CHECKING:
     import torch
 
-    from reference.rule import Options, UpdateRule
+    from reference.rule import UpdateRule
 
 IMPLEMENTATIONS = ("for-loop", "foreach", "fused", "differentiable", "capturable", "compiled")
 _SWITCHES = ("foreach", "fused", "differentiable", "capturable")
@@ -123,9 +123,7 @@ def resolve(target: str) -> Callable[..., Any]:
     else:
         module_name, _, attribute = (file, colon, attribute) if colon else target.rpartition(".")
         if not re.fullmatch(r"\w+(\.\w+)*", module_name) or not attribute:
-            raise UsageError(
-                f"{target!r} is no target; write module.Class, module:attribute or path/to/file.py:Class"
-            )
+            raise UsageError(f"{target!r} is no target; write module.Class, module:attribute or path/to/file.py:Class")
         owner, where = _import(module_name), f"module {module_name!r}"
         if owner is None:
             raise UsageError(
@@ -168,9 +166,7 @@ class LoadedSubject:
         self.rule = rule
         self.factory = factory
         self.parameters = _signature(self.factory, subject)
-        self.takes_anything = any(
-            p.kind is inspect.Parameter.VAR_KEYWORD for p in self.parameters.values()
-        )
+        self.takes_anything = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in self.parameters.values())
         self.hyperparameters: dict[str, Argument] = {}
         self.options: dict[str, str] = {}
         self.fixed: dict[str, float] = {}
@@ -191,7 +187,7 @@ class LoadedSubject:
                     f"{_nearest(name, known) or '; it has ' + ', '.join(sorted(known))}"
                 )
         states = {s.name for s in rule.state} | {"step"}
-        for name in (*subject.state_keys, *subject.low_precision_state):
+        for name in subject.state_keys:
             if name not in states:
                 raise UsageError(f"rule {rule.name!r} has no state variable {name!r}{_nearest(name, states)}")
         for name in subject.arguments:
@@ -267,9 +263,7 @@ class LoadedSubject:
         return {
             name: p.default
             for name, p in list(self.parameters.items())[1:]
-            if name not in taken
-            and name not in self.subject.arguments
-            and p.default is not inspect.Parameter.empty
+            if name not in taken and name not in self.subject.arguments and p.default is not inspect.Parameter.empty
         }
 
     # -- building ----------------------------------------------------------------------------
@@ -361,10 +355,11 @@ class LoadedSubject:
         for key in keys:
             value = own.get(key)
             if isinstance(value, torch.Tensor):
-                fits = value.numel() == 1 if variable.scalar else value.shape == p.shape
+                fits = value.shape == p.shape and value.is_complex() == p.is_complex()
+                if variable.scalar:
+                    fits = value.numel() == 1
                 if fits and (value.is_floating_point() or value.is_complex()):
-                    if variable.scalar or value.is_complex() == p.is_complex():
-                        return value
+                    return value
             elif variable.scalar and isinstance(value, int | float) and not isinstance(value, bool):
                 return float(value)
         return None

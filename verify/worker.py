@@ -120,7 +120,9 @@ class Worker:
                     ) from None
                 return (), str(error)
         if not callable(getattr(optimizer, "step", None)):
-            raise UsageError(f"{loaded.subject.title} built {type(optimizer).__name__}, which has no step(): no optimizer")
+            raise UsageError(
+                f"{loaded.subject.title} built {type(optimizer).__name__}, which has no step(): no optimizer"
+            )
         groups = getattr(optimizer, "param_groups", None)
         group = groups[0] if isinstance(groups, list) and groups else {}
         return tuple(n for n, a in loaded.hyperparameters.items() if a.name in group), ""
@@ -138,9 +140,7 @@ class Worker:
             "rule_title": rule.title,
             "rule_source": rule.source,
             "implementations": self.loaded.implementations,
-            "checks": {
-                id: {"dtypes": c.dtypes, "implementations": c.implementations} for id, c in self.checks.items()
-            },
+            "checks": {id: {"dtypes": c.dtypes, "implementations": c.implementations} for id, c in self.checks.items()},
             "environment": {
                 "torch": self.torch.__version__,
                 "python": sys.version.split()[0],
@@ -160,8 +160,14 @@ class Worker:
 
         started = time.perf_counter()
         context = Context(
-            self.loaded, dtype, device, implementation, BUDGETS[self.settings["budget"]],
-            self.settings["seed"], self.editable, self.in_subject,
+            self.loaded,
+            dtype,
+            device,
+            implementation,
+            BUDGETS[self.settings["budget"]],
+            self.settings["seed"],
+            self.editable,
+            self.in_subject,
         )
         refused = self._refusal(context)
         if refused:
@@ -183,14 +189,14 @@ class Worker:
     def _refusal(self, context):
         """Not applicable when the subject refuses this dtype or implementation in words."""
         from verify.checks.context import Report
-        from verify.checks.rule import _first_trials
+        from verify.checks.programs import first_trials
         from verify.oracle import LockStep, scalar_dtype
-        from verify.program import Filling, Parameter, Program, Step
+        from verify.program import Filling, Parameter, Step
 
         if context.device != "cpu" and not _device_present(self.torch, context.device):
             return Report(status="not-run", reason=f"there is no {context.device} device here")
-        program = Program(
-            **context.place, groups=(_first_trials(context),),
+        program = context.program(
+            groups=(first_trials(context),),
             parameters=(Parameter((4,), 0, Filling(values=(1.0, -0.5, 2.0, 0.25, 1.5, -1.0, 0.5, 1.0))),),
             operations=(Step((Filling(values=(0.5, 1.0, -1.0, 2.0, 0.25, 1.0, -2.0, 1.0)),)),),
         )
@@ -239,5 +245,3 @@ def _device_present(torch, device: str) -> bool:
     kind = device.split(":")[0]
     module = getattr(torch, kind, None)
     return bool(module and getattr(module, "is_available", lambda: False)())
-
-

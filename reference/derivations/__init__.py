@@ -91,8 +91,6 @@ def derivation(rule_name: str) -> list[DerivationStep]:
     if rule_name not in _MODULES:
         match = difflib.get_close_matches(rule_name, DERIVED, 1)
         hint = f"; did you mean {match[0]!r}?" if match else ""
-        raise RuleError(
-            f"no derivation is called {rule_name!r}{hint} (known: {', '.join(DERIVED)})"
-        )
+        raise RuleError(f"no derivation is called {rule_name!r}{hint} (known: {', '.join(DERIVED)})")
     module = importlib.import_module(f"reference.derivations.{_MODULES[rule_name]}")
     return getattr(module, rule_name)()

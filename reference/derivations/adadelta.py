@@ -43,14 +43,12 @@ def adadelta() -> list[DerivationStep]:
             LOSS / UNIT * descent,
         ),
         DerivationStep(
-            "the change of a gradient over its root mean square does not scale at all (equation "
-            "10)",
+            "the change of a gradient over its root mean square does not scale at all (equation 10)",
             _rescaled(rms, square_avg=(LOSS / UNIT) ** 2 * square_avg),
             rms,
         ),
         DerivationStep(
-            "Newton's does scale as a parameter, for a curvature has units loss / parameter^2 "
-            "(equation 12)",
+            "Newton's does scale as a parameter, for a curvature has units loss / parameter^2 (equation 12)",
             simple_case(newton, g=LOSS / UNIT * v.g, h=LOSS / UNIT**2 * curvature),
             UNIT * newton,
         ),
@@ -85,15 +83,13 @@ def adadelta() -> list[DerivationStep]:
             0,
         ),
         DerivationStep(
-            "the first step is sqrt(eps) / sqrt((1 - rho) g^2 + eps) times the gradient: eps "
-            "starts the motion",
+            "the first step is sqrt(eps) / sqrt((1 - rho) g^2 + eps) times the gradient: eps starts the motion",
             simple_case(own, acc_delta=0, square_avg=0),
             -sqrt(v.eps) * v.g / ((1 - v.rho) * v.g**2 + v.eps) ** Rational(1, 2),
         ),
         DerivationStep(
             "weight decay adds the gradient of (weight_decay / 2) p^2 to the gradient",
             step.solved("square_avg"),
-            v.rho * v.square_avg
-            + (1 - v.rho) * (v.g + diff(v.weight_decay / 2 * v.p**2, v.p)) ** 2,
+            v.rho * v.square_avg + (1 - v.rho) * (v.g + diff(v.weight_decay / 2 * v.p**2, v.p)) ** 2,
         ),
     ]

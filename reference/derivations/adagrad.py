@@ -25,9 +25,7 @@ def adagrad() -> list[DerivationStep]:
             "the regret of scaling an element by 1/s is bounded by sum(g^2)/s plus the size of s; "
             "with a price on that size the best s is proportional to the root of S = sum(g^2) "
             "(Section 3)",
-            Derivative(squares / scale + price * scale, scale)
-            .doit()
-            .subs(scale, sqrt(squares / price)),
+            Derivative(squares / scale + price * scale, scale).doit().subs(scale, sqrt(squares / price)),
             0,
         ),
         DerivationStep(
@@ -38,8 +36,7 @@ def adagrad() -> list[DerivationStep]:
             (sqrt(squares) - sqrt(earlier)) ** 2 / sqrt(squares),
         ),
         DerivationStep(
-            "the rule's accumulator is the initial value plus the sum of squares, here after four "
-            "steps",
+            "the rule's accumulator is the initial value plus the sum of squares, here after four steps",
             run(step, gradients, {"weight_decay": 0})["sum"],
             v.initial_accumulator_value + sum(g**2 for g in gradients),
         ),
@@ -50,8 +47,7 @@ def adagrad() -> list[DerivationStep]:
             v.p - v.lr * v.g / (sqrt(s) + v.eps),
         ),
         DerivationStep(
-            "so the step after t equal gradients is lr / sqrt(t), whatever their size: here the "
-            "sum of the first three",
+            "so the step after t equal gradients is lr / sqrt(t), whatever their size: here the sum of the first three",
             run(step, [constant] * 3, plain)["p"],
             v.p - v.lr * (1 + 1 / sqrt(2) + 1 / sqrt(3)),
         ),

@@ -36,8 +36,7 @@ def adamax() -> list[DerivationStep]:
             scaled,
         ),
         DerivationStep(
-            "the n-th root of its factor 1 - beta2^n tends to 1, with beta2 = exp(-c) below 1 "
-            "(equation 9)",
+            "the n-th root of its factor 1 - beta2^n tends to 1, with beta2 = exp(-c) below 1 (equation 9)",
             Limit((1 - exp(-c * n)) ** (1 / n), n, oo),
             1,
         ),

@@ -53,8 +53,7 @@ def asgd() -> list[DerivationStep]:
         *running_mean(),
         *rate(),
         DerivationStep(
-            "lambd adds the gradient of (lambd / 2) p^2, and weight_decay another: the rule's own "
-            "step",
+            "lambd adds the gradient of (lambd / 2) p^2, and weight_decay another: the rule's own step",
             step.solved("p"),
             v.p - v.eta * (v.g + diff((v.lambd + v.weight_decay) / 2 * v.p**2, v.p)),
         ),

@@ -25,14 +25,12 @@ def lion() -> list[DerivationStep]:
     kept = run(step, gradients)["exp_avg"]
     return [
         DerivationStep(
-            "the sign of the interpolation with beta1, and decay apart from it, are the rule's "
-            "own step (Algorithm 2)",
+            "the sign of the interpolation with beta1, and decay apart from it, are the rule's own step (Algorithm 2)",
             step.solved("p"),
             v.p - v.lr * (sign(interpolated) + v.weight_decay * v.p),
         ),
         DerivationStep(
-            "the momentum that is kept is an exponential average with beta2, here after three "
-            "steps (Algorithm 2)",
+            "the momentum that is kept is an exponential average with beta2, here after three steps (Algorithm 2)",
             kept,
             sum((1 - v.beta2) * v.beta2 ** (3 - k) * x for k, x in enumerate(gradients, start=1)),
         ),
@@ -54,8 +52,7 @@ def lion() -> list[DerivationStep]:
             sign(interpolated),
         ),
         DerivationStep(
-            "every element moves by lr or not at all: the squared change is lr^2 where the sign "
-            "is not zero",
+            "every element moves by lr or not at all: the squared change is lr^2 where the sign is not zero",
             (v.lr * sign(sympy.Symbol("positive", positive=True))) ** 2,
             v.lr**2,
         ),

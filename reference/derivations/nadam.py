@@ -74,8 +74,7 @@ def nadam() -> list[DerivationStep]:
         *look_ahead(),
         *scheduled_bias(),
         DerivationStep(
-            "the schedule would be half of beta1 at a step 0 (Dozat 2016, with t/250 for t "
-            "momentum_decay)",
+            "the schedule would be half of beta1 at a step 0 (Dozat 2016, with t/250 for t momentum_decay)",
             schedule(0),
             Rational(1, 2) * v.beta1,
         ),

@@ -40,14 +40,12 @@ def lengths() -> list[DerivationStep]:
             simple_centre,
         ),
         DerivationStep(
-            "both are the same for f = 2/(1 - beta2) - 1 - 2 t beta2^t / (1 - beta2^t) (Section "
-            "4.1)",
+            "both are the same for f = 2/(1 - beta2) - 1 - 2 t beta2^t / (1 - beta2^t) (Section 4.1)",
             simple_centre.subs(length, sma_length(decay, t)),
             exponential_centre,
         ),
         DerivationStep(
-            "which grows to rho_inf = 2/(1 - beta2) - 1: the rest vanishes, with beta2 = exp(-c) "
-            "(Section 4.1)",
+            "which grows to rho_inf = 2/(1 - beta2) - 1: the rest vanishes, with beta2 = exp(-c) (Section 4.1)",
             Limit(2 * steps * exp(-speed * steps) / (1 - exp(-speed * steps)), steps, oo),
             0,
         ),
@@ -91,8 +89,7 @@ def variances() -> list[DerivationStep]:
             first_order,
         ),
         DerivationStep(
-            "the squared rectification is the smallest variance, at rho_inf, over the one at rho "
-            "(Section 4.2)",
+            "the squared rectification is the smallest variance, at rho_inf, over the one at rho (Section 4.2)",
             ratio,
             rectified,
         ),
@@ -116,9 +113,7 @@ def radam() -> list[DerivationStep]:
         *bias("Kingma & Ba 2015, Section 3, equations 1 to 4"),
         *lengths(),
         *variances(),
-        DerivationStep(
-            "the length of the rule is the one derived", own_length, sma_length(v.beta2, v.t)
-        ),
+        DerivationStep("the length of the rule is the one derived", own_length, sma_length(v.beta2, v.t)),
         DerivationStep(
             "and so is its rectification, where the variance is finite",
             simple_case(branch(rectification.expression, 0), rho=rho, rho_inf=rho_inf),

@@ -73,7 +73,6 @@ def rmsprop() -> list[DerivationStep]:
         DerivationStep(
             "weight decay adds the gradient of (weight_decay / 2) p^2 to the gradient",
             plain.solved("square_avg"),
-            v.alpha * v.square_avg
-            + (1 - v.alpha) * (v.g + diff(v.weight_decay / 2 * v.p**2, v.p)) ** 2,
+            v.alpha * v.square_avg + (1 - v.alpha) * (v.g + diff(v.weight_decay / 2 * v.p**2, v.p)) ** 2,
         ),
     ]

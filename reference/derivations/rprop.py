@@ -35,14 +35,12 @@ def rprop() -> list[DerivationStep]:
             _limited(v.eta_plus * v.step_size),
         ),
         DerivationStep(
-            "when the sign flips a minimum was passed, and the step shrinks by eta_minus "
-            "(equation 4)",
+            "when the sign flips a minimum was passed, and the step shrinks by eta_minus (equation 4)",
             simple_case(size, g=-a, prev=b),
             _limited(v.eta_minus * v.step_size),
         ),
         DerivationStep(
-            "where the gradient before was zero it stays as it is, and so it does where the new "
-            "one is",
+            "where the gradient before was zero it stays as it is, and so it does where the new one is",
             simple_case(size, g=a, prev=0) + simple_case(size, g=0, prev=b),
             2 * _limited(v.step_size),
         ),

@@ -82,8 +82,7 @@ def heavy_ball() -> list[DerivationStep]:
             1 / (1 - decay),
         ),
         DerivationStep(
-            "with constant lr the change of variable velocity = -lr buffer turns it into torch's "
-            "SGD",
+            "with constant lr the change of variable velocity = -lr buffer turns it into torch's SGD",
             simple_case(step.solved("p"), momentum=mu, momentum_buffer=-lr * b),
             _sgd("p"),
         ),
@@ -134,12 +133,10 @@ def sgd() -> list[DerivationStep]:
             "with dampening it is not: the first gradient keeps its whole weight momentum^(t-1), "
             "all others have (1 - dampening) momentum^(t-i), here for t = 4",
             damped,
-            mu**3 * gradients[0]
-            + (1 - v.dampening) * sum(mu ** (4 - k) * gradients[k - 1] for k in (2, 3, 4)),
+            mu**3 * gradients[0] + (1 - v.dampening) * sum(mu ** (4 - k) * gradients[k - 1] for k in (2, 3, 4)),
         ),
         DerivationStep(
-            "for dampening = momentum = 1/(1 + r) these weights sum to 1 at every t: an average "
-            "without bias",
+            "for dampening = momentum = 1/(1 + r) these weights sum to 1 at every t: an average without bias",
             weights,
             1,
         ),

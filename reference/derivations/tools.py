@@ -20,16 +20,12 @@ def symbols_of(rule: UpdateRule) -> SimpleNamespace:
 def simple_case(expression: sympy.Expr, **values) -> sympy.Expr:
     """The expression with symbols set to values, by the symbols' names."""
     named = {s.name: s for s in expression.free_symbols}
-    return expression.xreplace(
-        {named[k]: sympy.sympify(x) for k, x in values.items() if k in named}
-    )
+    return expression.xreplace({named[k]: sympy.sympify(x) for k, x in values.items() if k in named})
 
 
 def branch(expression: sympy.Expr, index: int) -> sympy.Expr:
     """The expression with every Piecewise replaced by one of its branches."""
-    return expression.replace(
-        lambda e: isinstance(e, sympy.Piecewise), lambda e: e.args[index].expr
-    )
+    return expression.replace(lambda e: isinstance(e, sympy.Piecewise), lambda e: e.args[index].expr)
 
 
 def run(
@@ -46,9 +42,7 @@ def run(
     by_name = {symbol.name: value for symbol, value in own.items()}
     now: dict[str, sympy.Expr] = {"p": PARAMETER}
     for s in step.state:
-        now[s.name] = (
-            by_name[s.initial] if isinstance(s.initial, str) else sympy.nsimplify(s.initial)
-        )
+        now[s.name] = by_name[s.initial] if isinstance(s.initial, str) else sympy.nsimplify(s.initial)
     for count, gradient in enumerate(gradients, start=1):
         before: dict[sympy.Basic, sympy.Basic] = dict(own)
         before |= {s.symbol: now[s.name] for s in step.state}

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import sympy
 from sympy.logic.boolalg import BooleanFalse, BooleanTrue
@@ -287,7 +288,8 @@ class ArrayCode:
         value = self.let(f"{node.value} / {divisor.value}")
         quotient = Node(value, None, False, node.nonnegative and divisor.nonnegative)
         size, below = self.absolute(quotient), self.absolute(divisor)
-        top = " + ".join([f"{size} * {divisor.error}"] * bool(divisor.error) + [node.error] * bool(node.error))
+        passed_on = [f"{size} * {divisor.error}" if divisor.error else None, node.error]
+        top = " + ".join(x for x in passed_on if x)
         if divisor.error:
             # never negative, and zero only when the divisor itself may be zero: then infinite
             below = self.let(f"xp.maximum({below} - {divisor.error}, 0.0)", "d")
@@ -319,9 +321,7 @@ class ArrayCode:
         if key not in self.memo:
             self.memo[key] = self._scalar_product(number, symbols)
             sizes = [f"max(1.0, {self._size(f)})" for f in symbols] + [repr(abs(number))] * (abs(number) > 1)
-            self.memo[sympy.Function("amplifier")(*factors)] = Node(
-                self.let(" * ".join(sizes), "s"), None, True, True
-            )
+            self.memo[sympy.Function("amplifier")(*factors)] = Node(self.let(" * ".join(sizes), "s"), None, True, True)
         return self.memo[key], self.memo[sympy.Function("amplifier")(*factors)].value
 
     def _size(self, factor: sympy.Expr) -> str:
@@ -637,6 +637,6 @@ def lower_to_arrays(step: Step, carried: bool = False, careful: bool = False) ->
         to unit roundoff and smallest number of the tensor that holds it, times the factor. An error of
         None means exact.
     """
-    namespace = dict(_RUNTIME)
+    namespace: dict[str, Any] = dict(_RUNTIME)
     exec(compile(array_source(step, carried, careful), f"<{step.rule.name}>", "exec"), namespace)
     return namespace["evaluate"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from typing import Any
 
 import flint
 import sympy
@@ -72,10 +73,7 @@ class _Balls:
         (value, condition), *rest = branches
         if isinstance(condition, BooleanTrue):
             return self.write(value)
-        return (
-            f"choose({self.condition(condition)}, lambda: {self.write(value)}, "
-            f"lambda: {self.piecewise(rest)})"
-        )
+        return f"choose({self.condition(condition)}, lambda: {self.write(value)}, lambda: {self.piecewise(rest)})"
 
     def condition(self, c: sympy.Basic) -> str:
         if isinstance(c, BooleanTrue | BooleanFalse):
@@ -178,11 +176,9 @@ _RUNTIME = {
 def lower_to_balls(step: Step) -> Callable[[dict], dict]:
     """Ball arithmetic for one step: ``evaluate(v)`` fills ``v`` (name to arb) with all assignments."""
     writer = _Balls(step)
-    lines = [
-        f"    v[{a.symbol.name!r}] = {writer.write(a.expression)}" for a in step.assignments
-    ]
+    lines = [f"    v[{a.symbol.name!r}] = {writer.write(a.expression)}" for a in step.assignments]
     source = "def evaluate(v):\n" + "\n".join(lines) + "\n    return v\n"
-    namespace = dict(_RUNTIME)
+    namespace: dict[str, Any] = dict(_RUNTIME)
     exec(compile(source, f"<{step.rule.name} in balls>", "exec"), namespace)
     return namespace["evaluate"]
 
@@ -205,10 +201,7 @@ def exact_step(step: Step, values: Mapping[str, float], resolution: Mapping[str,
             flint.ctx.prec = precision
             v = evaluate({name: flint.arb(value) for name, value in values.items() if value is not None})
             result = {name: v[step.new_symbol(name).name] for name in step.outputs}
-            coarse = any(
-                not float(result[name].rad()) <= resolution[name] * 2.0**-10
-                for name in step.outputs
-            )
+            coarse = any(not float(result[name].rad()) <= resolution[name] * 2.0**-10 for name in step.outputs)
             if not coarse or precision >= LAST_PRECISION:
                 return result
             precision *= 4

@@ -52,9 +52,7 @@ def symbol_names(step: Step) -> dict[sympy.Symbol, str]:
 def step_latex(step: Step) -> str:
     """The ordered assignments as an ``align*`` environment."""
     names = symbol_names(step)
-    rows = [
-        f"{names[a.symbol]} &= {sympy.latex(a.expression, symbol_names=names)}" for a in step.assignments
-    ]
+    rows = [f"{names[a.symbol]} &= {sympy.latex(a.expression, symbol_names=names)}" for a in step.assignments]
     return "\\begin{align*}\n" + " \\\\\n".join(rows) + "\n\\end{align*}"
 
 

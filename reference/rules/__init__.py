@@ -59,9 +59,7 @@ def get_rule(name: str) -> UpdateRule:
         RuleError: no rule has this name; the message names a near match and all rules.
     """
     if name not in RULES:
-        raise RuleError(
-            f"no rule is called {name!r}{near(name, RULES)} (known: {', '.join(RULES)})"
-        )
+        raise RuleError(f"no rule is called {name!r}{near(name, RULES)} (known: {', '.join(RULES)})")
     return RULES[name]
 
 
@@ -99,9 +97,7 @@ def _run(path: Path) -> ModuleType:
         why = "" if not path.exists() else f": {error.strerror}"
         raise RuleError(f"{what} {str(path)!r}{why}") from None
     except SyntaxError as error:
-        raise RuleError(
-            f"rule file {str(path)!r} has a syntax error in line {error.lineno}: {error.msg}"
-        ) from None
+        raise RuleError(f"rule file {str(path)!r} has a syntax error in line {error.lineno}: {error.msg}") from None
     except ValueError as error:  # null bytes
         raise RuleError(f"rule file {str(path)!r} is no Python source: {error}") from None
     module_name = f"_rule_file_{path.stem}"
@@ -126,9 +122,7 @@ def _named(module: ModuleType, name: str, path: str) -> UpdateRule:
         raise RuleError(f"rule file {path!r} has no {name!r}{near(name, found)} ({has})")
     rule = getattr(module, name)
     if not isinstance(rule, UpdateRule):
-        raise RuleError(
-            f"{name!r} in rule file {path!r} is of type {type(rule).__name__}, not UpdateRule"
-        )
+        raise RuleError(f"{name!r} in rule file {path!r} is of type {type(rule).__name__}, not UpdateRule")
     return rule
 
 

@@ -37,8 +37,7 @@ ADADELTA = UpdateRule(
     options=(MAXIMIZE,),
     torch=("torch.optim.Adadelta",),
     notes=(
-        "lr multiplies the step that is taken, not the one that is accumulated; the paper has no "
-        "lr",
+        "lr multiplies the step that is taken, not the one that is accumulated; the paper has no lr",
         "eps is inside both roots (equation 9)",
     ),
 )

@@ -9,9 +9,7 @@ from reference.rule import Hyperparameter, Options, StateVariable, UpdateRule, V
 from reference.rules.common import decayed_gradient
 
 LR_DECAY = Hyperparameter("lr_decay", 0.0, absent=0.0, trials=(0.5, 0.0, 0.1, 1.0))
-INITIAL_ACCUMULATOR_VALUE = Hyperparameter(
-    "initial_accumulator_value", 0.0, absent=0.0, trials=(0.25, 0.0, 0.1, 1.0)
-)
+INITIAL_ACCUMULATOR_VALUE = Hyperparameter("initial_accumulator_value", 0.0, absent=0.0, trials=(0.25, 0.0, 0.1, 1.0))
 
 
 def adagrad_equations(v: Variables, options: Options) -> None:
@@ -38,7 +36,6 @@ ADAGRAD = UpdateRule(
     torch=("torch.optim.Adagrad",),
     notes=(
         "eps is added to the root, as the paper adds its delta",
-        "lr_decay divides lr by 1 + (t - 1) lr_decay: the first step has the whole lr; "
-        "the paper has no such decay",
+        "lr_decay divides lr by 1 + (t - 1) lr_decay: the first step has the whole lr; the paper has no such decay",
     ),
 )

@@ -13,9 +13,7 @@ MOMENTS = (
     StateVariable("max_exp_avg_sq", nonnegative=True, option="amsgrad"),
 )
 AMSGRAD = Option("amsgrad", about="divide by the largest second moment so far (Reddi et al. 2018)")
-DECOUPLED = Option(
-    "decoupled_weight_decay", about="shrink the parameter itself (Loshchilov & Hutter 2019)"
-)
+DECOUPLED = Option("decoupled_weight_decay", about="shrink the parameter itself (Loshchilov & Hutter 2019)")
 
 
 def _moments(v: Variables, options: Options):

@@ -19,8 +19,7 @@ def lion_equations(v: Variables, options: Options) -> None:
 LION = UpdateRule(
     name="lion",
     title="Lion: the sign of momentum interpolated with the gradient, with decoupled decay",
-    source="Chen et al. 2023, Symbolic Discovery of Optimization Algorithms, Algorithm 2 "
-    "(arXiv:2302.06675)",
+    source="Chen et al. 2023, Symbolic Discovery of Optimization Algorithms, Algorithm 2 (arXiv:2302.06675)",
     equations=lion_equations,
     hyperparameters=(replace(LR, default=1e-4), BETA1, replace(BETA2, default=0.99), WEIGHT_DECAY),
     state=(StateVariable("exp_avg", keys=("exp_avg", "momentum", "m")),),

@@ -56,7 +56,6 @@ NADAM = UpdateRule(
         "the first moment decays by beta1 where Algorithm 2 decays it by mu_t, so the products of "
         "mu_t are not exactly the sums of its weights",
         "the second moment is divided by 1 - beta2^t; Algorithm 2 also multiplies it by beta2",
-        "the schedule is beta1 (1 - 0.96^(t momentum_decay) / 2); Dozat's t/250 is "
-        "momentum_decay = 0.004",
+        "the schedule is beta1 (1 - 0.96^(t momentum_decay) / 2); Dozat's t/250 is momentum_decay = 0.004",
     ),
 )

@@ -31,8 +31,7 @@ def radam_equations(v: Variables, options: Options) -> None:
 RADAM = UpdateRule(
     name="radam",
     title="RAdam: Adam without adaptation until its variance is tractable, rectified afterwards",
-    source="Liu et al. 2020, On the Variance of the Adaptive Learning Rate and Beyond, Algorithm 2 "
-    "(arXiv:1908.03265)",
+    source="Liu et al. 2020, On the Variance of the Adaptive Learning Rate and Beyond, Algorithm 2 (arXiv:1908.03265)",
     equations=radam_equations,
     hyperparameters=(LR, BETA1, BETA2, EPS, WEIGHT_DECAY),
     state=(StateVariable("exp_avg"), StateVariable("exp_avg_sq", nonnegative=True)),

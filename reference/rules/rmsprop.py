@@ -9,9 +9,7 @@ from reference.rule import Hyperparameter, Option, Options, StateVariable, Updat
 from reference.rules.common import decayed_gradient
 
 # At 1 the averages would stay at zero for ever.
-ALPHA = Hyperparameter(
-    "alpha", 0.99, high=1.0, arguments=("alpha", "rho"), trials=(0.5, 0.9, 0.0, 0.25, 0.99)
-)
+ALPHA = Hyperparameter("alpha", 0.99, high=1.0, arguments=("alpha", "rho"), trials=(0.5, 0.9, 0.0, 0.25, 0.99))
 CENTERED = Option("centered", about="divide by an estimate of the variance, not the mean square")
 
 

@@ -10,9 +10,7 @@ from reference.rules.common import decayed_gradient, uphill_or_down
 
 # At 1 the buffer would never see another gradient; beyond, gradients would count backwards.
 DAMPENING = Hyperparameter("dampening", 0.0, high=1.0, absent=0.0, trials=(0.5, 0.0, 0.25, 0.9))
-NESTEROV = Option(
-    "nesterov", about="take the gradient where the momentum is about to carry the parameter"
-)
+NESTEROV = Option("nesterov", about="take the gradient where the momentum is about to carry the parameter")
 
 
 def gradient_descent_equations(v: Variables, options: Options) -> None:
@@ -59,8 +57,7 @@ GRADIENT_DESCENT = UpdateRule(
 SGD = UpdateRule(
     name="sgd",
     title="Stochastic gradient descent with momentum, as torch defines it",
-    source="Sutskever et al. 2013, On the importance of initialization and momentum, equations 1 "
-    "to 4",
+    source="Sutskever et al. 2013, On the importance of initialization and momentum, equations 1 to 4",
     equations=sgd_equations,
     hyperparameters=(LR, MOMENTUM, DAMPENING, WEIGHT_DECAY),
     state=(StateVariable("momentum_buffer", needs="momentum", unset_at_first=True),),

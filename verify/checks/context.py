@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
@@ -103,6 +104,10 @@ class Context:
             self.worst, self.scalars = dict(outcome.worst), outcome.scalars
         return outcome
 
+    def program(self, **parts: Any) -> Program:
+        """A program that runs where this cell is; ``parts`` are fields of :class:`Program`."""
+        return Program(self.dtype, self.device, self.implementation, **parts)
+
     @property
     def place(self) -> dict[str, str]:
         return {"dtype": self.dtype, "device": self.device, "implementation": self.implementation}
@@ -184,6 +189,4 @@ def shrink(
                 agrees = main[0].agrees
                 found = replace(found, mismatches=[replace(found.mismatches[0], agrees=agrees)])
                 found.mismatches += [m for m in whole.mismatches if m.quantity != main[0].quantity]
-    return Finding(
-        message_for(context.loaded, small, found), small, list(found.mismatches), found.error
-    )
+    return Finding(message_for(context.loaded, small, found), small, list(found.mismatches), found.error)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from verify.checks import check
 from verify.checks.context import Context, Finding, Report
-from verify.checks.rule import _first_trials
+from verify.checks.programs import first_trials
 from verify.isolation import Guard
 from verify.oracle import run_program
-from verify.program import Filling, Parameter, Program, Repeat, Step
+from verify.program import Filling, Parameter, Repeat, Step
 
 
 @check(
@@ -22,9 +22,8 @@ def side_effects(context: Context) -> Report:
     Every other cell is guarded too: what it finds changed is put back and reported there.
     """
     report = Report()
-    program = Program(
-        **context.place,
-        groups=(_first_trials(context),),
+    program = context.program(
+        groups=(first_trials(context),),
         parameters=(Parameter((8,), 0, Filling(3)),),
         operations=(Step((Filling(100),)), Step((Filling(200),)), Repeat()),
     )

@@ -7,10 +7,11 @@ import torch
 from reference.rounding import PRECISIONS
 from verify.checks import LOW_DTYPES, check
 from verify.checks.context import Context, Finding, Report
-from verify.checks.rule import _first_trials, bulk
+from verify.checks.programs import first_trials
+from verify.checks.rule import bulk
 from verify.lanes import dtype_name
 from verify.oracle import LockStep
-from verify.program import Filling, Parameter, Program, Step
+from verify.program import Filling, Parameter, Step
 
 
 @check(
@@ -50,9 +51,8 @@ def state_dtype(context: Context) -> Report:
     that means it declares it (low_precision_state, or --low-precision-state NAME).
     """
     report = Report()
-    program = Program(
-        **context.place,
-        groups=(_first_trials(context),),
+    program = context.program(
+        groups=(first_trials(context),),
         parameters=(Parameter((8,), 0, Filling(3)),),
         operations=(Step((Filling(100),)), Step((Filling(200),))),
     )
@@ -68,13 +68,13 @@ def state_dtype(context: Context) -> Report:
             continue
         found = PRECISIONS.get(dtype_name(value.dtype))
         wanted = PRECISIONS[context.dtype]
-        if value.is_floating_point() or value.is_complex():
-            if found is None or found.digits < wanted.digits or found.largest < wanted.largest:
-                return report.fail(
-                    Finding(
-                        f"state {key!r} is kept in {dtype_name(value.dtype)} for a {context.dtype} parameter; "
-                        f"if that is meant, declare it with --low-precision-state {key}",
-                        program,
-                    )
+        lower = found is None or found.digits < wanted.digits or found.largest < wanted.largest
+        if lower and (value.is_floating_point() or value.is_complex()):
+            return report.fail(
+                Finding(
+                    f"state {key!r} is kept in {dtype_name(value.dtype)} for a {context.dtype} parameter; "
+                    f"if that is meant, declare it with --low-precision-state {key}",
+                    program,
                 )
+            )
     return report

@@ -1,0 +1,132 @@
+"""The fixed programs that checks run in every cell, whatever the seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reference.rule import Options, UpdateRule
+from verify.checks.context import Context
+from verify.program import Edit, Filling, Parameter, Program, Repeat, Step
+
+
+def first_trials(context: Context, number: int = 0) -> dict[str, float]:
+    """A value for each hyperparameter the subject takes: its first trial, or a later one."""
+    loaded = context.loaded
+    trials = {h.name: h.trials or (h.default,) for h in loaded.rule.hyperparameters if h.name not in loaded.fixed}
+    return {name: values[min(number, len(values) - 1)] for name, values in trials.items()}
+
+
+def choices_of(context: Context) -> list[Options]:
+    """Every choice of the options that the subject lets one choose."""
+    rule, loaded = context.loaded.rule, context.loaded
+    fixed = [o for o in rule.options if o.name not in loaded.options]
+    return [chosen for chosen in rule.choices() if all(chosen[o.name] == o.default for o in fixed)]
+
+
+def sweep(context: Context) -> Iterator[Program]:
+    """One program for each trial value of each hyperparameter, the others at their first trial.
+
+    What depends on one special value is then found by every run, whatever its seed.
+    """
+    loaded, rule = context.loaded, context.loaded.rule
+    first = first_trials(context)
+    choices = choices_of(context)
+    number = 0
+    for h in rule.hyperparameters:
+        for trial in h.trials if h.name in first else ():
+            values = {**first, h.name: trial}
+            full = {**loaded.fixed, **values}
+            fitting = [o for o in choices if rule.constraint(full, o)]
+            if not fitting:
+                continue
+            number += 1
+            start = 4099 * number
+            yield context.program(
+                groups=(values,),
+                options=dict(fitting[number % len(fitting)]),
+                parameters=(Parameter((context.budget.lanes,), 0, Filling(start)),),
+                operations=tuple(Step((Filling(start + 601 * k),)) for k in (1, 2, 2)),
+            )
+
+
+def scenarios(context: Context) -> Iterator[Program]:
+    """What a training script does to several parameters, once for every choice of options.
+
+    A gradient that arrives late, stays away and comes back, one buffer for all gradients, step() again
+    on the same gradient; then two groups with different hyperparameters, and an edit of each.
+    """
+    rule, loaded = context.loaded.rule, context.loaded
+    first, second = first_trials(context), first_trials(context, 1)
+    choices = choices_of(context)
+    for number, options in enumerate(choices[:16]):
+        settings = [v for v in (first, second) if rule.constraint({**loaded.fixed, **v}, options)]
+        if not settings:
+            continue
+        values = settings[0]
+
+        def gradients(*present: bool, at: int = 100 * number) -> Step:
+            return Step(tuple(Filling(at + 17 * i) if there else None for i, there in enumerate(present)))
+
+        steps = (
+            gradients(True, False, True, at=1),
+            gradients(True, True, False, at=2),
+            Repeat(),
+            gradients(False, True, True, at=3),
+            gradients(True, False, True, at=4),
+            Repeat(),
+            Step((Filling(values=(0.0,)), Filling(values=(0.0,)), None)),
+            gradients(True, True, True, at=6),
+        )
+        together = tuple(Parameter((n,), 0, Filling(50 * number + n)) for n in (5, 3, 5))
+        for reuse in (False, True):
+            yield context.program(
+                groups=(values,),
+                options=dict(options),
+                parameters=together,
+                operations=steps,
+                reuse_gradients=reuse,
+            )
+        if not context.editable:
+            continue
+        yield from _switched_on(context, values, options)
+        other = {**values, **{k: v for k, v in settings[-1].items() if k in context.editable}}
+        apart = tuple(Parameter((n,), g, Filling(70 * number + n)) for n, g in ((4, 0), (2, 0), (4, 1), (3, 1)))
+        edits: list = [gradients(True, True, True, True, at=11)]
+        now = [dict(values), dict(other)]
+        for k, name in enumerate(sorted(context.editable)):
+            group = k % 2
+            changed = {**now[group], name: _another(rule, name, now[group][name])}
+            if rule.constraint({**loaded.fixed, **changed}, options):
+                now[group] = changed
+                edits += [Edit(group, name, changed[name]), gradients(True, True, True, True, at=20 + k)]
+        yield context.program(groups=(values, other), options=dict(options), parameters=apart, operations=tuple(edits))
+
+
+def _switched_on(context: Context, values: dict[str, float], options) -> Iterator[Program]:
+    """Whatever may be zero is zero at first, and is switched on between steps."""
+    rule, loaded = context.loaded.rule, context.loaded
+    may_vanish = [
+        h.name for h in rule.hyperparameters if h.name in context.editable and (0 in h.trials or h.absent == 0)
+    ]
+    off = {**values, **dict.fromkeys(may_vanish, 0.0)}
+    if not may_vanish or not rule.constraint({**loaded.fixed, **off}, options):
+        return
+    operations: list = [Step((Filling(5),)), Step((Filling(6),))]
+    now = dict(off)
+    for k, name in enumerate(may_vanish):
+        on = {**now, name: values[name] or _another(rule, name, 0.0)}
+        if rule.constraint({**loaded.fixed, **on}, options):
+            now = on
+            operations += [Edit(0, name, on[name]), Step((Filling(7 + k),)), Step((Filling(27 + k),))]
+    yield context.program(
+        groups=(off,),
+        options=dict(options),
+        parameters=(Parameter((5,), 0, Filling(9)),),
+        operations=tuple(operations),
+    )
+
+
+def _another(rule: UpdateRule, name: str, value: float) -> float:
+    """A trial value of a hyperparameter that is not ``value``."""
+    h = next(h for h in rule.hyperparameters if h.name == name)
+    return next((x for x in (*h.trials, h.default) if x != value and h.contains(x)), value)

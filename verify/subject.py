@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 IMPLEMENTATIONS = ("for-loop", "foreach", "fused", "differentiable", "capturable", "compiled")
 _SWITCHES = ("foreach", "fused", "differentiable", "capturable")
+# what somebody else's code may raise; KeyboardInterrupt is left to whoever pressed Ctrl-C
+SUBJECT_ERRORS = (Exception, SystemExit, GeneratorExit)
 
 
 @dataclass(frozen=True)
@@ -68,14 +70,23 @@ class Subject:
         return re.sub(r"[^A-Za-z0-9_.-]+", "-", self.title).strip("-.") or "subject"
 
 
-def _nearest(name: str, known) -> str:
-    near = difflib.get_close_matches(name, [k for k in known if not k.startswith("_")], 1, 0.6)
-    return f"; did you mean {near[0]!r}?" if near else ""
+def _nearest(name: str, known, verb: str = "") -> str:
+    """A near match; without one all that is known, if a verb says how it is known."""
+    known = [k for k in known if not k.startswith("_")]
+    near = difflib.get_close_matches(name, known, 1, 0.6)
+    if near:
+        return f"; did you mean {near[0]!r}?"
+    return f"; it {verb} {', '.join(sorted(known)) or 'none'}" if verb else ""
 
 
 def _module_from_file(path: Path):
-    if not path.is_file():
-        raise UsageError(f"there is no file {str(path)!r}")
+    try:
+        found = path.is_file()
+        others = [] if found else [p.name for p in path.parent.glob("*.py")]
+    except OSError as error:
+        raise UsageError(f"cannot read {str(path)!r}: {error.strerror}") from None
+    if not found:
+        raise UsageError(f"there is no file {str(path)!r}{_nearest(path.name, others)}")
     name = f"optim_verify_subject_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
@@ -88,10 +99,16 @@ def _module_from_file(path: Path):
     try:
         spec.loader.exec_module(module)
     except SyntaxError as error:
-        raise UsageError(f"{str(path)!r} line {error.lineno} is no valid Python: {error.msg}") from None
-    except (Exception, SystemExit) as error:
+        raise UsageError(f"importing {str(path)!r} failed: {_syntax(error)}") from None
+    except SUBJECT_ERRORS as error:
         raise UsageError(f"importing {str(path)!r} failed with {one_line(error)}") from None
     return module
+
+
+def _syntax(error: SyntaxError) -> str:
+    where = f" in line {error.lineno}" if error.lineno else ""
+    file = f" of {error.filename!r}" if error.filename and where else ""
+    return f"invalid Python{where}{file}: {error.msg}"
 
 
 def _import(name: str):
@@ -104,9 +121,32 @@ def _import(name: str):
             return None
         raise UsageError(f"importing {name!r} failed with {one_line(error)}") from None
     except SyntaxError as error:
-        raise UsageError(f"importing {name!r}: line {error.lineno} is no valid Python: {error.msg}") from None
-    except (Exception, SystemExit) as error:
+        raise UsageError(f"importing {name!r} failed: {_syntax(error)}") from None
+    except SUBJECT_ERRORS as error:
         raise UsageError(f"importing {name!r} failed with {one_line(error)}") from None
+
+
+def _nearest_module(name: str) -> str:
+    """A hint about the first part of a dotted name that does not exist."""
+    import pkgutil
+
+    parent: Any = None
+    for part in name.split("."):
+        path = None if parent is None else getattr(parent, "__path__", [])
+        names = [m.name for m in pkgutil.iter_modules(path)]
+        if parent is None:
+            names += sys.builtin_module_names
+        if part not in names:
+            prefix = "" if parent is None else parent.__name__ + "."
+            if parent is not None and hasattr(parent, part):
+                rest = name.removeprefix(prefix)
+                return f"; {part!r} is no module, so write {prefix[:-1]}:{rest}. and what is inside it"
+            near = difflib.get_close_matches(part, names, 1, 0.75)
+            return f"; did you mean {prefix + near[0]!r}?" if near else ""
+        parent = _import(part if parent is None else f"{parent.__name__}.{part}")
+        if parent is None:
+            return ""
+    return ""
 
 
 def resolve(target: str) -> Callable[..., Any]:
@@ -126,14 +166,17 @@ def resolve(target: str) -> Callable[..., Any]:
             raise UsageError(f"{target!r} is no target; write module.Class, module:attribute or path/to/file.py:Class")
         owner, where = _import(module_name), f"module {module_name!r}"
         if owner is None:
-            raise UsageError(
-                f"there is no module {module_name!r} to take {attribute!r} from; is it installed, "
-                "and is the folder that holds it the current one?"
+            hint = _nearest_module(module_name) or (
+                "; is it installed, and is the folder that holds it the current one?"
             )
+            raise UsageError(f"there is no module {module_name!r} to take {attribute!r} from{hint}")
     for part in attribute.split("."):
-        if not hasattr(owner, part):
-            raise UsageError(f"{where} has no {part!r}{_nearest(part, dir(owner))}")
-        owner = getattr(owner, part)
+        try:
+            owner = getattr(owner, part)
+        except AttributeError:
+            raise UsageError(f"{where} has no {part!r}{_nearest(part, dir(owner))}") from None
+        except SUBJECT_ERRORS as error:
+            raise UsageError(f"taking {part!r} from {where} failed with {one_line(error)}") from None
     if not callable(owner):
         raise UsageError(f"{target!r} is {type(owner).__name__}, not a class or a function that builds an optimizer")
     return owner
@@ -148,10 +191,14 @@ class Argument:
 
     @classmethod
     def parse(cls, text: str) -> Argument:
-        match = re.fullmatch(r"(\w+)(?:\[(\d+)\])?", text)
+        match = re.fullmatch(r"([^\W\d]\w*)(?:\[(\d\d?)\])?", text)
         if not match:
             raise UsageError(f"{text!r} is no argument; write a name such as lr, or betas[0]")
         return cls(match[1], int(match[2]) if match[2] else None)
+
+    def overlaps(self, other: Argument) -> bool:
+        """Whether setting one would change the other."""
+        return self.name == other.name and (self.index == other.index or None in (self.index, other.index))
 
 
 class LoadedSubject:
@@ -184,15 +231,18 @@ class LoadedSubject:
             if name not in known:
                 raise UsageError(
                     f"rule {rule.name!r} has no hyperparameter or option {name!r}"
-                    f"{_nearest(name, known) or '; it has ' + ', '.join(sorted(known))}"
+                    f"{_nearest(name, known, 'has')}"
                 )
         states = {s.name for s in rule.state} | {"step"}
         for name in subject.state_keys:
             if name not in states:
-                raise UsageError(f"rule {rule.name!r} has no state variable {name!r}{_nearest(name, states)}")
+                raise UsageError(f"rule {rule.name!r} has no state variable {name!r}{_nearest(name, states, 'has')}")
         for name in subject.arguments:
             if name not in self.parameters and not self.takes_anything:
-                raise UsageError(f"{subject.title} takes no argument {name!r}{_nearest(name, self.parameters)}")
+                raise UsageError(f"{subject.title} takes no argument {name!r}{_nearest(name, self.parameters, 'takes')}")
+        for name, text in subject.names.items():
+            if Argument.parse(text).name in subject.arguments:
+                raise UsageError(f"the argument {text!r} is named as {name!r} and given a value too; do one of the two")
         for h in rule.hyperparameters:
             given = subject.names.get(h.name)
             candidates = [given] if given else [*h.arguments, h.name]
@@ -202,7 +252,7 @@ class LoadedSubject:
             elif given:
                 raise UsageError(
                     f"{subject.title} takes no argument {Argument.parse(given).name!r}"
-                    f"{_nearest(given, self.parameters)}"
+                    f"{_nearest(given, self.parameters, 'takes')}"
                 )
             elif h.absent is not None:
                 self.fixed[h.name] = h.absent
@@ -217,7 +267,8 @@ class LoadedSubject:
             if found_name:
                 self.options[o.name] = found_name
             elif given:
-                raise UsageError(f"{subject.title} takes no argument {given!r}{_nearest(given, self.parameters)}")
+                raise UsageError(f"{subject.title} takes no argument {given!r}{_nearest(given, self.parameters, 'takes')}")
+        self._names_are_distinct()
         taken = {a.name for a in self.hyperparameters.values()} | set(self.options.values())
         for name, p in list(self.parameters.items())[1:]:
             required = p.default is inspect.Parameter.empty and p.kind in (
@@ -229,6 +280,13 @@ class LoadedSubject:
                     f"{subject.title} needs the argument {name!r}, which rule {rule.name!r} does not know; "
                     f"give it as --arg {name}=VALUE, or name the hyperparameter that it is with --name"
                 )
+
+    def _names_are_distinct(self) -> None:
+        found = self.hyperparameters | {name: Argument(a) for name, a in self.options.items()}
+        for name, text in self.subject.names.items():
+            for other, a in found.items():
+                if other != name and a.overlaps(found[name]):
+                    raise UsageError(f"{name!r} and {other!r} cannot both be the argument {text!r}")
 
     def _value_given(self, candidates: list[str]) -> float | None:
         """A hyperparameter that the user fixed with an explicit constructor argument."""
@@ -243,10 +301,22 @@ class LoadedSubject:
     def _missing(self, h, candidates: list[str]) -> None:
         names = [n for n in list(self.parameters)[1:]]
         near = difflib.get_close_matches(h.name, names, 1)
+        for argument in map(Argument.parse, candidates):
+            if argument.name in self.subject.arguments:
+                value = self.subject.arguments[argument.name]
+                raise UsageError(
+                    f"rule {self.rule.name!r} needs {h.name!r}, and {candidates[0]!r} is no number when "
+                    f"{argument.name!r} is {value!r}; leave it out, or give a number"
+                )
+        if not names:
+            raise UsageError(
+                f"{self.subject.title} takes nothing but {list(self.parameters)[0]!r}; it must build an optimizer "
+                f"from parameters and {candidates[0]!r}, which rule {self.rule.name!r} needs"
+            )
         example = near[0] if near else "ARGUMENT"
         raise UsageError(
             f"rule {self.rule.name!r} needs {h.name!r} (usually the argument {candidates[0]!r}), and "
-            f"{self.subject.title} takes {', '.join(names) or 'no further arguments'}; "
+            f"{self.subject.title} takes {', '.join(names)}; "
             f"say which one it is with --name {h.name}={example}"
         )
 
@@ -337,8 +407,8 @@ class LoadedSubject:
         """State of a parameter by the rule's names, where it can be matched by key and shape."""
         import torch
 
-        state = getattr(optimizer, "state", None)
         with contextlib.suppress(Exception):
+            state = getattr(optimizer, "state", None)
             own = state.get(p) if isinstance(state, Mapping) else None
             if isinstance(own, Mapping):
                 return {
@@ -368,8 +438,8 @@ class LoadedSubject:
         """The step counter of a parameter, or None."""
         import torch
 
-        state = getattr(optimizer, "state", None)
         with contextlib.suppress(Exception):
+            state = getattr(optimizer, "state", None)
             own = state.get(p) if isinstance(state, Mapping) else None
             if isinstance(own, Mapping):
                 key = self.subject.state_keys.get("step", "step")
@@ -384,7 +454,7 @@ class LoadedSubject:
 def _signature(factory: Callable, subject: Subject) -> dict[str, inspect.Parameter]:
     try:
         found = dict(inspect.signature(factory).parameters)
-    except (TypeError, ValueError):
+    except Exception:
         raise UsageError(f"{subject.title} has no signature that Python can read; wrap it in a function") from None
     import torch
 

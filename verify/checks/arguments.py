@@ -167,7 +167,7 @@ def _rule_notices(context: Context, one: Program, two: Program, seen: set[str]) 
 
 
 def _argument_matters(context: Context, report: Report, name: str) -> bool | None:
-    """False when no setting shows a difference; None when the rule itself shows none either."""
+    """False when the rule gives other numbers and the subject does not; None when the rule does not either."""
     loaded = context.loaded
     hyper = {h.name: h for h in loaded.rule.hyperparameters}
     tried = False
@@ -194,8 +194,10 @@ def _argument_matters(context: Context, report: Report, name: str) -> bool | Non
         where = _rule_notices(context, one, two, set(bits[0][1]))
         if not where:
             continue
+        if where == "p":
+            return bits[0][0] != bits[1][0]
         tried = True
-        if bits[0][0] != bits[1][0] or (where == "state" and _differ(*bits)):
+        if _differ(*bits):
             return True
     return False if tried else None
 

@@ -158,7 +158,7 @@ def test_the_allowance_is_not_slack(rule, record_property):
             values[s.name] = 0.5 if s.scalar else np.abs(elements())
             values[unset_symbol(s.name).name] = 0
         worst = max(worst, worst_ratio(step, values, seed, "float32"))
-    record_property("worst_ratio", worst)
+    record_property("worst_ratio", float(worst))
     assert 0.05 < worst <= 1
 
 

@@ -2,7 +2,6 @@
 
 import pytest
 
-
 from tests.checking import run_check
 from tests.specimens import RIGHT, WRONG, Specimen
 from verify import Subject

@@ -148,7 +148,7 @@ BUGS = {
     "fused SGD, transposed": ("SGD", transposed(lr=1.0), "p"),
     "fused Adagrad, transposed": ("Adagrad", transposed(lr=1.0, eps=1.0), "sum"),
     # FusedSGDKernel.cpp, 16 bit: the vector loop ends without storing the parameter, so only the last
-    # numel % width elements move. pytorch/pytorch#191763, mended by #192545.
+    # numel % width elements move. pytorch/pytorch#191763; #192545 mends it after 2.13.
     "fused SGD, bfloat16": ("SGD", low_precision("bfloat16", 33), "p"),
     "fused SGD, float16": ("SGD", low_precision("float16", 33), "p"),
     "fused SGD, bfloat16, momentum": ("SGD", low_precision("bfloat16", 33, momentum=0.5), "p"),
@@ -230,8 +230,9 @@ def test_the_for_loop_has_no_such_bug(bug):
 
 
 def test_fused_16_bit_momentum_is_read_as_float32():
-    """FusedSGDKernel.cpp loads the 16-bit buffer as if it held float32: seen in the state alone, at step 2."""
-    program = low_precision("bfloat16", 64, momentum=0.5)
-    outcome = verify.run_program(load("SGD"), program, judge="state")
-    (worst,) = outcome.mismatches
+    """FusedSGDKernel.cpp loads pairs of 16-bit numbers as one float32: seen in the state alone, at step 2."""
+    gradient = step((1.0, 2.0, 4.0, 8.0))
+    program = replace(low_precision("bfloat16", 64, momentum=0.5), operations=(gradient, gradient))
+    assert_follows(load("SGD"), replace(program, implementation="for-loop"))
+    (worst,) = verify.run_program(load("SGD"), program, judge="state").mismatches
     assert (worst.quantity, worst.count) == ("momentum_buffer", 2)

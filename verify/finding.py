@@ -34,6 +34,8 @@ def _mismatch_lines(loaded: LoadedSubject, mismatches: list[Mismatch]) -> list[s
             f"the step counter is {worst.got:g} after step {worst.count}, parameter {worst.parameter}; "
             f"it must be {worst.exact:g}"
         ]
+    if worst.note and math.isnan(worst.got) and math.isnan(worst.exact):
+        return [f"after step {worst.count}, parameter {worst.parameter}: {worst.note}"]
     if worst.note:
         return [f"{place}: the parameter moved from {show(worst.exact)} to {show(worst.got)}; {worst.note}"]
     error = abs(worst.got - worst.exact)

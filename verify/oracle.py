@@ -26,7 +26,7 @@ from reference.rule import unset_symbol
 from verify.errors import one_line
 from verify.lanes import DTYPES, as_float64, dtype_name, fill
 from verify.program import Edit, Filling, Parameter, Program, SetCount, Step
-from verify.subject import LoadedSubject
+from verify.subject import SUBJECT_ERRORS, LoadedSubject
 
 # Bulk float64 values are off by at most 1/FACTOR of an allowance (see reference.rounding).
 CERTAIN = (FACTOR - 1) / FACTOR
@@ -110,6 +110,7 @@ class _Track:
         if program.implementation == "differentiable":
             self.tensor = self.leaf.clone()
             self.tensor.retain_grad()
+        self.device = self.tensor.device
         self.count = 0
         self.before = as_float64(self.tensor)
         self.seen: dict[str, Any] = {}
@@ -220,7 +221,7 @@ class LockStep:
         started = time.perf_counter()
         try:
             return function(*args)
-        except Exception as error:
+        except SUBJECT_ERRORS as error:
             raise SubjectRaised(one_line(error)) from error
         finally:
             self.outcome.seconds.subject += time.perf_counter() - started
@@ -238,8 +239,7 @@ class LockStep:
 
     def _do(self, index: int, op) -> None:
         if isinstance(op, Edit):
-            groups = getattr(self.optimizer, "param_groups", [])
-            if op.group < len(groups) and self.loaded.edit(groups[op.group], op.name, op.value):
+            if self._call(self._edit, op):
                 self.values[op.group][op.name] = op.value
         elif isinstance(op, SetCount):
             self._set_count(op.count)
@@ -248,10 +248,14 @@ class LockStep:
             if isinstance(op, Step):
                 self._set_gradients(op)
             self.outcome.seconds.generation += time.perf_counter() - started
-            self._call(self.optimizer.step)
+            self._call(lambda: self.optimizer.step())
             started = time.perf_counter()
             self._compare(index)
             self.outcome.seconds.reference += time.perf_counter() - started
+
+    def _edit(self, op: Edit) -> bool:
+        groups = getattr(self.optimizer, "param_groups", [])
+        return op.group < len(groups) and self.loaded.edit(groups[op.group], op.name, op.value)
 
     def _set_gradients(self, op: Step) -> None:
         for track, filling in zip(self.tracks, op.gradients, strict=True):
@@ -320,6 +324,8 @@ class LockStep:
 
     def _compare(self, operation: int) -> None:
         for index, track in enumerate(self.tracks):
+            if self._replaced(operation, index, track):
+                return
             after = as_float64(track.tensor)
             if track.gradient is None:
                 if not np.array_equal(after, track.before, equal_nan=True):
@@ -333,6 +339,19 @@ class LockStep:
                 return
             self._compare_count(operation, index, track)
             track.before, track.seen = after, state
+
+    def _replaced(self, operation: int, index: int, track: _Track) -> bool:
+        """Whether the subject put a tensor of another kind in the place of a parameter."""
+        now, spec = track.tensor, track.spec
+        wanted = (tuple(spec.shape), DTYPES[self.program.dtype], track.device)
+        found = (tuple(now.shape), now.dtype, now.device)
+        if found == wanted and now.layout == torch.strided:
+            return False
+        note = f"the parameter became {_kind(*found)}; it must stay {_kind(*wanted)}"
+        self.outcome.mismatches.append(
+            Mismatch("p", operation, track.count + 1, index, 0, math.nan, math.nan, 0.0, math.inf, note=note)
+        )
+        return True
 
     def _inputs(self, track: _Track) -> tuple[dict[str, Any], bool]:
         """Symbols before the step, and whether any state is carried by the reference."""
@@ -366,7 +385,9 @@ class LockStep:
                 if name not in track.set_variables and unit > FACTOR * 2.0**-53:
                     v["e_" + name] = unit * abs(v[name]) + least
                     carried = True
-        evaluate = lower_to_arrays(self.rule_step, carried)
+        # what will be carried must know where it may have overflowed
+        hidden = any(name not in state and self._is_kept(name, v) for name in self.variables)
+        evaluate = lower_to_arrays(self.rule_step, carried, careful=hidden)
         results = self._evaluate(evaluate, v)
         if carried:
             track.history.append(v)
@@ -601,6 +622,10 @@ class LockStep:
         )
 
 
+def _kind(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> str:
+    return f"{dtype_name(dtype)} of shape {shape} on {device}"
+
+
 def _gradient(filling: Filling, spec: Parameter, program: Program) -> torch.Tensor:
     dtype = DTYPES[program.dtype]
     if filling.expanded:
@@ -683,8 +708,8 @@ def scalar_dtype(run: LockStep) -> str | None:
     """The lowest precision among scalar state tensors, None when all are Python numbers."""
     names = []
     for track in run.tracks:
-        state = getattr(run.optimizer, "state", None)
         try:
+            state = getattr(run.optimizer, "state", None)
             own = state.get(track.tensor, {}) if isinstance(state, Mapping) else {}
             lanes = {k for s in run.rule_step.state if not s.scalar for k in (s.name, *s.keys)}
             names += [

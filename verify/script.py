@@ -192,6 +192,15 @@ def _verdict_lines(loaded: LoadedSubject, program: Program, finding: Finding) ->
         return ["print(optimizer.state_dict())", 'print("see the message above")', "sys.exit(1)"]
     m: Mismatch = finding.mismatches[0]
     target = f"p{m.parameter}"
+    if math.isnan(m.got) and math.isnan(m.exact):
+        # another kind of tensor in the place of the parameter
+        wanted = f"(dtype, {program.parameters[m.parameter].shape})"
+        return [
+            f"found = {target}.dtype, tuple({target}.shape)",
+            'print("got  ", *found)',
+            f'print("exact", *{wanted})',
+            f"sys.exit(0 if found == {wanted} else 1)",
+        ]
     if m.quantity != "p":
         key = _state_key(loaded, m.quantity)
         target = f"optimizer.state[p{m.parameter}][{key!r}]"

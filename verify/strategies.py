@@ -45,8 +45,21 @@ def hyperparameter_values(hyperparameter: Hyperparameter) -> st.SearchStrategy[f
 def hyperparameters(draw, rule: UpdateRule, fixed: Mapping[str, float], options) -> dict[str, float]:
     """A value for every hyperparameter that is not fixed, inside the rule's domain."""
     values = {h.name: draw(hyperparameter_values(h)) for h in rule.hyperparameters if h.name not in fixed}
-    assume(rule.constraint({**fixed, **values}, options))
-    return values
+    fitting = _fit(rule, fixed, values, options)
+    assume(fitting is not None)
+    assert fitting is not None
+    return fitting
+
+
+def _fit(rule: UpdateRule, fixed, values: dict[str, float], options) -> dict[str, float] | None:
+    """The values, with as few as possible switched on or off to satisfy the rule's constraint."""
+    known = [h for h in rule.hyperparameters if h.name in values]
+    off = [{h.name: 0.0} for h in known if 0 in h.trials]
+    on = [{h.name: next(x for x in h.trials if x)} for h in known if any(h.trials) and not values[h.name]]
+    for change in [{}, *off, *on, *({**x, **y} for x in off for y in on)]:
+        if rule.constraint({**fixed, **values, **change}, options):
+            return {**values, **change}
+    return None
 
 
 def fillings() -> st.SearchStrategy[Filling]:

@@ -230,8 +230,7 @@ class LoadedSubject:
         for name in subject.names:
             if name not in known:
                 raise UsageError(
-                    f"rule {rule.name!r} has no hyperparameter or option {name!r}"
-                    f"{_nearest(name, known, 'has')}"
+                    f"rule {rule.name!r} has no hyperparameter or option {name!r}{_nearest(name, known, 'has')}"
                 )
         states = {s.name for s in rule.state} | {"step"}
         for name in subject.state_keys:
@@ -239,7 +238,9 @@ class LoadedSubject:
                 raise UsageError(f"rule {rule.name!r} has no state variable {name!r}{_nearest(name, states, 'has')}")
         for name in subject.arguments:
             if name not in self.parameters and not self.takes_anything:
-                raise UsageError(f"{subject.title} takes no argument {name!r}{_nearest(name, self.parameters, 'takes')}")
+                raise UsageError(
+                    f"{subject.title} takes no argument {name!r}{_nearest(name, self.parameters, 'takes')}"
+                )
         for name, text in subject.names.items():
             if Argument.parse(text).name in subject.arguments:
                 raise UsageError(f"the argument {text!r} is named as {name!r} and given a value too; do one of the two")
@@ -267,7 +268,9 @@ class LoadedSubject:
             if found_name:
                 self.options[o.name] = found_name
             elif given:
-                raise UsageError(f"{subject.title} takes no argument {given!r}{_nearest(given, self.parameters, 'takes')}")
+                raise UsageError(
+                    f"{subject.title} takes no argument {given!r}{_nearest(given, self.parameters, 'takes')}"
+                )
         self._names_are_distinct()
         taken = {a.name for a in self.hyperparameters.values()} | set(self.options.values())
         for name, p in list(self.parameters.items())[1:]:

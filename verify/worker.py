@@ -7,49 +7,89 @@ than a cell; when it hangs, dies or grows without end, the parent replaces it.
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
 import traceback
 from typing import Any
 
-from verify.errors import UsageError
+from verify.errors import UsageError, one_line
+from verify.pool import failed
 
 
 def serve(connection, shared, settings: dict[str, Any]) -> None:
     """Answer requests until the pipe closes.
 
     Args:
-        connection: receives ``("describe",)`` and ``("cell", index, fields)``, sends
-            ``(kind, payload)``.
+        connection: receives the fields of a cell; sends ``(kind, payload)``: "imported" with a
+            description of the subject, "ready" once it could be built, "cell" with the result of a cell;
+            "unusable" with a sentence for the user, "fault" with a traceback.
         shared: one double in shared memory, the time at which the subject was given control (0: it
             has none); the parent's watchdog reads it.
         settings: subject, budget, seed, memory limit.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with contextlib.suppress(OSError, AttributeError):
+        os.setpgid(0, 0)  # the parent ends this process together with those that the subject starts
     _silence()
+    _end_with_parent()
+    # whatever the subject does to pipes and processes, closing this one is for the end
+    with contextlib.suppress(OSError):
+        _answer(connection, shared, settings)
+
+
+def _answer(connection, shared, settings: dict[str, Any]) -> None:
+    doing = "importing"
     try:
         worker = Worker(shared, settings)
+        connection.send(("imported", worker.description()))
+        doing = "building"
+        worker.probe()
+        connection.send(("ready", None))
     except UsageError as error:
         connection.send(("unusable", str(error)))
         return
     except MemoryError:
-        connection.send(("unusable", "importing the subject needs more memory than the limit allows"))
+        connection.send(("unusable", f"{doing} the subject needs more memory than the limit allows"))
         return
-    except BaseException:
+    except Exception:
         connection.send(("fault", traceback.format_exc()))
         return
-    connection.send(("ready", worker.description()))
+    except BaseException as error:
+        # nobody pressed Ctrl-C here: SIGINT is ignored
+        connection.send(("unusable", f"{doing} the subject failed with {one_line(error)}"))
+        return
     while True:
         try:
             request = connection.recv()
-        except (EOFError, OSError):
+        except EOFError:
             return
         try:
-            connection.send(("cell", worker.cell(*request)))
-        except BaseException:
-            connection.send(("fault", traceback.format_exc()))
+            result = worker.cell(*request)
+        except Exception as error:
+            if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
+                connection.send(("exhausted", "the subject left too little memory for the check itself"))
+                return
+            connection.send(("fault", (one_line(error), traceback.format_exc())))
+        except BaseException as error:
+            connection.send(("cell", failed(f"the subject raised {one_line(error)}")))
+        else:
+            connection.send(("cell", result))
+
+
+def _end_with_parent() -> None:
+    """Leave no process behind when the parent is killed while the subject hangs."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+
+        def wait() -> None:
+            parent.join()
+            os._exit(1)
+
+        threading.Thread(target=wait, daemon=True).start()
 
 
 def _silence() -> None:
@@ -67,7 +107,8 @@ def limit_memory(bytes_more: int) -> None:
 
         with open("/proc/self/status") as file:
             data = next(int(x.split()[1]) * 1024 for x in file if x.startswith("VmData"))
-        resource.setrlimit(resource.RLIMIT_DATA, (data + bytes_more, data + bytes_more))
+        # the hard limit stays, so that this can be called again
+        resource.setrlimit(resource.RLIMIT_DATA, (data + bytes_more, resource.getrlimit(resource.RLIMIT_DATA)[1]))
 
 
 class Worker:
@@ -85,20 +126,23 @@ class Worker:
         self.settings = settings
         self.shared = shared
         self.torch = torch
+        self.editable: tuple[str, ...] = ()
+        limit_memory(settings["memory"])
         with Guard() as guard:
             self.in_subject(True)
             self.loaded = load(settings["subject"])
             self.in_subject(False)
         self.import_changes = list(guard.changes)
-        self.editable, self.refused = self._probe()
-        if settings.get("memory"):
-            limit_memory(settings["memory"])
 
     def in_subject(self, inside: bool) -> None:
         self.shared.value = time.monotonic() if inside else 0.0
 
-    def _probe(self) -> tuple[tuple[str, ...], str]:
-        """Hyperparameters that live in the param groups; the constructor must accept ordinary ones."""
+    def probe(self) -> None:
+        """Build the subject once, and see which hyperparameters live in its param groups.
+
+        Raises:
+            UsageError: the constructor refuses ordinary hyperparameters, or what it makes is no optimizer.
+        """
         from verify.isolation import Guard
         from verify.oracle import LockStep, SubjectRaised
         from verify.program import Program
@@ -113,19 +157,19 @@ class Worker:
                 values = {k: v for k, v in run.values[0].items() if k not in loaded.fixed}
                 optimizer = run._call(loaded.build, [{"params": [parameter]}], values, {}, "for-loop")
             except SubjectRaised as error:
-                if "TypeError" in str(error):
-                    raise UsageError(
-                        f"building {loaded.subject.title} failed with {error}; give further constructor "
-                        "arguments with --arg NAME=VALUE"
-                    ) from None
-                return (), str(error)
-        if not callable(getattr(optimizer, "step", None)):
-            raise UsageError(
-                f"{loaded.subject.title} built {type(optimizer).__name__}, which has no step(): no optimizer"
-            )
-        groups = getattr(optimizer, "param_groups", None)
-        group = groups[0] if isinstance(groups, list) and groups else {}
-        return tuple(n for n, a in loaded.hyperparameters.items() if a.name in group), ""
+                raise UsageError(
+                    f"building {loaded.subject.title} with {_shown(values)} failed with {error}; it must accept "
+                    "ordinary hyperparameters and a parameter of any shape (more arguments: --arg NAME=VALUE)"
+                ) from None
+            if not callable(run._call(getattr, optimizer, "step", None)):
+                raise UsageError(
+                    f"{loaded.subject.title} built {type(optimizer).__name__}, which has no step(): no optimizer"
+                )
+            groups = run._call(getattr, optimizer, "param_groups", None)
+        group = groups[0] if isinstance(groups, list) and groups and isinstance(groups[0], dict) else {}
+        self.editable = tuple(n for n, a in loaded.hyperparameters.items() if a.name in group)
+        # importing and building may take memory of their own
+        limit_memory(self.settings["memory"])
 
     def description(self) -> dict[str, Any]:
         """What the parent plans with."""
@@ -155,8 +199,8 @@ class Worker:
     def cell(self, check: str, dtype: str, device: str, implementation: str) -> dict[str, Any]:
         """Run one cell and return it as plain data."""
         from verify.budgets import BUDGETS
-        from verify.checks.context import Context
-        from verify.isolation import Guard
+        from verify.checks.context import Context, Report
+        from verify.isolation import Guard, warm_compiler
 
         started = time.perf_counter()
         context = Context(
@@ -169,22 +213,36 @@ class Worker:
             self.editable,
             self.in_subject,
         )
-        refused = self._refusal(context)
-        if refused:
-            report = refused
-        else:
-            with Guard() as guard:
-                report = self.checks[check].run(context)
-            self._report_changes(report, check, guard.changes)
+        if implementation == "compiled":
+            warm_compiler()
+        report, broken = Report(), None
+        with Guard() as first:
+            try:
+                refused = self._refusal(context)
+            except Exception as error:
+                refused, broken = None, error
+        with Guard() as guard:
+            try:
+                if broken is None:
+                    report = refused or self.checks[check].run(context)
+            except Exception as error:
+                broken = error
+        changes = guard.changes + first.changes
         if check == "contract.side_effects":
-            self._report_changes(report, check, self.import_changes)
+            changes += self.import_changes
+        if broken is not None and not changes:
+            raise broken
+        if report.status not in ("not-applicable", "not-run"):
+            self._report_changes(report, changes)
         return self._plain(report, context, check, time.perf_counter() - started)
 
-    def _report_changes(self, report, check: str, changes: list[str]) -> None:
+    def _report_changes(self, report, changes: list[str]) -> None:
         from verify.checks.context import Finding
 
-        for change in changes:
-            report.fail(Finding(change))
+        told = {finding.message for finding in report.findings}
+        for change in dict.fromkeys(changes):
+            if change not in told:
+                report.fail(Finding(change))
 
     def _refusal(self, context):
         """Not applicable when the subject refuses this dtype or implementation in words."""
@@ -244,4 +302,11 @@ class Worker:
 def _device_present(torch, device: str) -> bool:
     kind = device.split(":")[0]
     module = getattr(torch, kind, None)
-    return bool(module and getattr(module, "is_available", lambda: False)())
+    if not module or not getattr(module, "is_available", lambda: False)():
+        return False
+    _, colon, number = device.partition(":")
+    return not colon or int(number) < module.device_count()
+
+
+def _shown(values: dict[str, float]) -> str:
+    return ", ".join(f"{name}={value:g}" for name, value in values.items()) or "its defaults"

@@ -9,6 +9,8 @@ import json
 import os
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -85,6 +87,8 @@ class Certificate:
     seconds: dict[str, float] = field(default_factory=dict)
     speed: dict[str, float] = field(default_factory=dict)
     interrupted: bool = False
+    # tracebacks of faults of this program; not part of the JSON, where their cells say why they were not run
+    faults: list[str] = field(default_factory=list)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -143,15 +147,52 @@ def write_json(path: Path, data: Any) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """As :func:`write_json`, for text."""
-    try:
+    with _writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(name, path)
+        if path.is_symlink() or (path.exists() and not path.is_file()):
+            path.write_text(text, encoding="utf-8")  # a link or a device is not to be replaced
+            return
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+            os.replace(name, path)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(name)
+            raise
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         reason = error.strerror or str(error)
         raise UsageError(f"cannot write {str(path)!r}: {reason}; choose another place") from None
+
+
+def check_writable(path: Path, option: str, *, folder: bool = False) -> None:
+    """Find out before a long run whether a file (or files in a folder) can be written afterwards.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    with _writing(path):
+        if path.is_dir() and not folder:
+            raise UsageError(f"{option} {str(path)!r} is a folder; give a file")
+        if path.exists() and not folder and not path.is_file():
+            return  # a device
+        existing = path if folder else path.parent
+        while not existing.exists() and existing != existing.parent:
+            existing = existing.parent
+        if not existing.is_dir():
+            raise UsageError(f"{option} {str(path)!r} cannot be made: {str(existing)!r} is no folder")
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+        if path.exists() and not folder:
+            with path.open("a"):
+                pass
 
 
 def _finite(data: Any) -> Any:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from verify import __version__
-from verify.certificate import Cell, Certificate, FindingRecord, write_json, write_text
+from verify.certificate import Cell, Certificate, FindingRecord, check_writable, write_json, write_text
 from verify.checks import ALL_DTYPES, select
 from verify.errors import UsageError
 from verify.pool import Limits, Pool
@@ -83,10 +83,16 @@ def _validate(plan: Plan) -> None:
 
     _known("dtype", plan.dtypes, ALL_DTYPES)
     _known("implementation", plan.implementations, IMPLEMENTATIONS)
-    _known("device", [d.split(":")[0] for d in plan.devices], DEVICES)
+    for device in plan.devices:
+        kind, colon, number = device.partition(":")
+        _known("device", [kind if kind in DEVICES else device], DEVICES)
+        if colon and not number.isdecimal():
+            raise UsageError(f"no device is called {device!r}; write {kind}, or {kind}:0 for the first one")
     _known("budget", [plan.budget], tuple(BUDGETS))
     if plan.jobs < 0:
         raise UsageError(f"--jobs must be at least 1, not {plan.jobs}")
+    if plan.seed < 0:
+        raise UsageError(f"--seed must be 0 or more, not {plan.seed}")
 
 
 def _known(what: str, names: Iterable[str], known: Sequence[str]) -> None:
@@ -117,19 +123,26 @@ class _Run:
                 "give 'module:attribute' or 'path/to/file.py:Class' as the target"
             )
         if self.plan.reports is not None:
-            _writable(self.plan.reports)
+            check_writable(self.plan.reports / self.subject.slug, "--reports", folder=True)
         budget = BUDGETS[self.plan.budget]
         settings = {"subject": self.subject, "budget": self.plan.budget, "seed": self.plan.seed}
         jobs = self.plan.jobs or os.cpu_count() or 1
         pool = Pool(settings, jobs, Limits(budget.cell_seconds, budget.call_seconds))
         self.certificate = Certificate(self.subject.title, self.subject.rule or "")
+        self._describe_run({})
         split = {"subject": 0.0, "reference": 0.0, "generation": 0.0}
         try:
             description = pool.start()
             self._describe(description)
             self.events.started(self.certificate)
             cells = self.certificate.cells
-            order = sorted(range(len(cells)), key=lambda i: cells[i].check == "rule.counter")
+            order = sorted(
+                (i for i, c in enumerate(cells) if c.status == "not-run"),
+                key=lambda i: cells[i].check == "rule.counter",
+            )
+            for cell in cells:
+                if cell.status != "not-run":
+                    self.events.cell_done(cell)
             for at, result in pool.run([cells[i].key for i in order]):
                 self._collect(cells[order[at]], result, split)
         except KeyboardInterrupt:
@@ -148,29 +161,37 @@ class _Run:
         certificate.rule = description["rule"]
         certificate.rule_title = description["rule_title"]
         certificate.rule_source = description["rule_source"]
-        certificate.environment = {
-            "optim-verify": __version__,
-            **description["environment"],
-            "seed": plan.seed,
-            "budget": plan.budget,
-            "devices": list(plan.devices),
-        }
+        self._describe_run(description["environment"])
         offered = description["implementations"]
         wanted = list(plan.implementations) or list(offered)
-        for device in plan.devices:
-            for implementation in wanted:
-                for dtype in plan.dtypes or ALL_DTYPES:
+        for device in dict.fromkeys(plan.devices):
+            for implementation in dict.fromkeys(wanted):
+                for dtype in dict.fromkeys(plan.dtypes or ALL_DTYPES):
                     for check in self.checks:
                         facts = description["checks"][check]
                         if dtype not in facts["dtypes"]:
                             continue
                         if facts["implementations"] and implementation not in facts["implementations"]:
                             continue
-                        certificate.cells.append(Cell(check, dtype, device, implementation))
+                        cell = Cell(check, dtype, device, implementation)
+                        if implementation not in (*offered, "compiled"):
+                            cell.status = "not-applicable"
+                            cell.reason = f"the constructor has no argument {implementation!r}"
+                        certificate.cells.append(cell)
         if not certificate.cells:
             raise UsageError(
                 "no cell is left: the checks asked for do not speak of the dtypes or implementations asked for"
             )
+
+    def _describe_run(self, environment: dict[str, Any]) -> None:
+        plan = self.plan
+        self.certificate.environment = {
+            "optim-verify": __version__,
+            **environment,
+            "seed": plan.seed,
+            "budget": plan.budget,
+            "devices": list(plan.devices),
+        }
 
     def _collect(self, cell: Cell, result: dict[str, Any], split: dict[str, float]) -> None:
         for name in (
@@ -188,6 +209,8 @@ class _Run:
                 setattr(cell, name, result[name])
         for name, value in result.get("split", {}).items():
             split[name] += value
+        if "fault" in result:
+            self.certificate.faults.append(result["fault"])
         if result.get("speed"):
             self.certificate.speed = result["speed"]
         for found in result["findings"]:
@@ -205,9 +228,12 @@ class _Run:
         text = json.dumps([record.program, record.implementation, record.dtype], sort_keys=True)
         name = f"{record.check}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
         folder = self.plan.reports / self.subject.slug
-        record.replay, record.script = str(folder / f"{name}.json"), str(folder / f"{name}.py")
-        write_json(Path(record.replay), replay_data(self.subject, self.certificate.rule, record))
-        write_text(Path(record.script), script)
+        data = replay_data(self.subject, self.certificate.rule, record)
+        if _is_json(data["arguments"]):
+            write_json(folder / f"{name}.json", data)
+            record.replay = str(folder / f"{name}.json")
+        write_text(folder / f"{name}.py", script)
+        record.script = str(folder / f"{name}.py")
 
 
 def replay_data(subject: Subject, rule: str, record: FindingRecord) -> dict[str, Any]:
@@ -227,11 +253,10 @@ def replay_data(subject: Subject, rule: str, record: FindingRecord) -> dict[str,
     }
 
 
-def _writable(folder: Path) -> None:
-    existing = folder
-    while not existing.exists() and existing != existing.parent:
-        existing = existing.parent
-    if not existing.is_dir():
-        raise UsageError(f"the reports folder {str(folder)!r} cannot be made: {str(existing)!r} is a file")
-    if not os.access(existing, os.W_OK):
-        raise UsageError(f"the reports folder {str(folder)!r} cannot be written; choose another with --reports DIR")
+def _is_json(arguments: Any) -> bool:
+    """Whether constructor arguments can be kept in a replay file: numbers, text, lists and the like can."""
+    try:
+        json.dumps(arguments, allow_nan=False)
+    except (TypeError, ValueError):
+        return False
+    return True

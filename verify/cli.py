@@ -9,7 +9,11 @@ from __future__ import annotations
 import argparse
 import ast
 import difflib
+import io
+import os
 import sys
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +21,7 @@ from verify import __version__
 from verify.errors import UsageError
 
 EXIT = {"certified": 0, "not certified": 1, "incomplete": 3}
+OUR_FAULT = "optim-verify: this is a fault of ours; please report it with the lines above"
 COMMANDS = ("certify", "rules", "checks", "explain", "replay", "survey")
 
 
@@ -24,7 +29,7 @@ class _Parser(argparse.ArgumentParser):
     """One clear sentence for a wrong command, and exit 2."""
 
     def error(self, message: str):  # type: ignore[override]
-        raise UsageError(message)
+        raise UsageError(_friendly(message, self.prog))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -116,37 +121,58 @@ def _plan_options(command: argparse.ArgumentParser) -> None:
         help="for-loop, foreach, fused, differentiable, capturable, compiled",
     )
     group.add_argument("--only", action="append", default=[], metavar="ID", help="a check id or a glob such as 'rule*'")
-    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--seed", type=_at_least(0), default=0)
     command.add_argument("--budget", default="standard", metavar="BUDGET", help="quick, standard or thorough")
-    command.add_argument("--jobs", type=int, default=0, metavar="N", help="worker processes (default: one per core)")
+    command.add_argument(
+        "--jobs", type=_at_least(1), default=0, metavar="N", help="worker processes (default: one per core)"
+    )
 
 
-def _pairs(items: list[str], option: str) -> dict[str, str]:
-    pairs = {}
+def _at_least(least: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"wants a whole number, not {text!r}") from None
+        if number < least:
+            raise argparse.ArgumentTypeError(f"must be at least {least}, not {number}")
+        return number
+
+    return read
+
+
+def _pairs(items: list[str], option: str, form: str) -> dict[str, str]:
+    pairs: dict[str, str] = {}
     for item in items:
-        name, equals, value = item.partition("=")
+        name, equals, value = (part.strip() for part in item.partition("="))
         if not equals or not name:
-            raise UsageError(f"{option} wants NAME=VALUE, not {item!r}")
+            raise UsageError(f"{option} wants {form}, not {item!r}")
+        if name in pairs:
+            raise UsageError(f"{option} gives {name!r} twice, as {pairs[name]!r} and as {value!r}")
         pairs[name] = value
     return pairs
 
 
 def _literal(text: str) -> Any:
     try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.literal_eval(text)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return text
 
 
 def _subject(options: argparse.Namespace):
     from verify.subject import Subject
 
+    if options.rule == "":
+        raise UsageError("--rule wants the name of a rule (see: optim-verify rules), or path/to/rule.py:NAME")
     return Subject(
         options.target,
         options.rule,
-        arguments={k: _literal(v) for k, v in _pairs(options.arg, "--arg").items()},
-        names=_pairs(options.name, "--name"),
-        state_keys=_pairs(options.state, "--state"),
+        arguments={k: _literal(v) for k, v in _pairs(options.arg, "--arg", "ARGUMENT=VALUE").items()},
+        names=_pairs(options.name, "--name", "HYPERPARAMETER=ARGUMENT"),
+        state_keys=_pairs(options.state, "--state", "VARIABLE=KEY"),
         low_precision_state=tuple(options.low_precision_state),
     )
 
@@ -168,41 +194,48 @@ def _plan(options: argparse.Namespace):
 
 def _certify(options: argparse.Namespace) -> int:
     from verify import report
-    from verify.certificate import write_json
+    from verify.certificate import check_writable, write_json
     from verify.certification import certify
     from verify.progress import Progress
 
     if options.json is not None:
-        _check_writable(options.json)
+        check_writable(options.json, "--json")
     subject = _subject(options)
     with Progress() as progress:
         certificate = certify(subject, _plan(options), progress.events)
+    if certificate.interrupted and not certificate.cells:
+        print("interrupted before the first cell: there is nothing to save", file=sys.stderr)
+        return 130
     saved = options.json
     if certificate.interrupted and saved is None:
         saved = options.reports / subject.slug / "certificate.json"
+    unwritten = None
     if saved is not None:
-        write_json(saved, certificate.to_json())
+        try:
+            write_json(saved, certificate.to_json())
+        except UsageError as error:
+            unwritten = error
     lines = [*report.header(certificate), "", *report.matrix(certificate), *report.findings(certificate)]
     print("\n".join([*lines, *report.verdict(certificate)]))
+    if unwritten is not None:
+        raise unwritten
     if saved is not None:
         print(f"  certificate {saved}")
     if certificate.interrupted:
         print(f"interrupted: what was done so far is saved in {saved}", file=sys.stderr)
         return 130
+    if certificate.faults:
+        print(certificate.faults[0] + OUR_FAULT, file=sys.stderr)
+        return 4
     return EXIT[certificate.verdict]
 
 
-def _check_writable(path: Path) -> None:
-    folder = path.parent
-    if path.is_dir():
-        raise UsageError(f"--json {str(path)!r} is a folder; give a file")
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"--json {str(path)!r} cannot be written: {str(folder)!r} is no folder")
-
-
 def _survey(options: argparse.Namespace) -> int:
+    from verify.certificate import check_writable
     from verify.survey import survey
 
+    if options.json is not None:
+        check_writable(options.json, "--json")
     return survey(_plan(options), options.json)
 
 
@@ -244,37 +277,56 @@ def _replay(options: argparse.Namespace) -> int:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal may know no ✓
     try:
         options = parser().parse_args(arguments)
         if options.command is None:
             parser().print_help()
             return 2
-        return globals()[f"_{options.command}"](options)
+        code = globals()[f"_{options.command}"](options)
+        sys.stdout.flush()
+        return code
     except UsageError as error:
-        print(f"optim-verify: {_friendly(str(error))}", file=sys.stderr)
+        print(f"optim-verify: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        sys.stderr.close()
-        return 0
+        # whoever read our output has gone; Python must not find that out once more when it ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + 13
     except Exception:
         import traceback
 
         traceback.print_exc()
-        print("optim-verify: this is a fault of ours; please report it with the lines above", file=sys.stderr)
+        print(OUR_FAULT, file=sys.stderr)
         return 4
 
 
-def _friendly(message: str) -> str:
-    """argparse's message for an unknown command, with a near match."""
-    if "invalid choice" in message:
+def _friendly(message: str, program: str) -> str:
+    """argparse's message for a wrong command line, with a near match."""
+    if message.startswith("argument COMMAND: invalid choice: "):
         word = message.split("invalid choice: ")[1].split("'")[1]
         near = difflib.get_close_matches(word, COMMANDS, 1)
         hint = f"did you mean {near[0]!r}?" if near else f"commands are {', '.join(COMMANDS)}"
         return f"there is no command {word!r}; {hint}"
-    return message
+    if message.startswith("unrecognized arguments: "):
+        word = message.split(": ", 1)[1].split()[0].split("=")[0]
+        near = difflib.get_close_matches(word, _option_strings(), 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"see {program} --help"
+        return f"there is no option {word!r}; {hint}"
+    if message.startswith("argument "):
+        return message.removeprefix("argument ").replace(": ", " ", 1)
+    return f"{message}; see {program} --help"
+
+
+def _option_strings() -> list[str]:
+    """The options of all commands."""
+    commands = next(a for a in parser()._actions if isinstance(a, argparse._SubParsersAction))
+    return sorted({option for command in commands.choices.values() for option in command._option_string_actions})
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 
 from verify.certificate import Cell, Certificate, FindingRecord
@@ -65,7 +66,8 @@ def finding_lines(finding: FindingRecord, places: list[str] | None = None) -> li
     if places:
         lines.append(f"  also in     {', '.join(places)}")
     if finding.replay:
-        lines.append(f"  replay      optim-verify replay {finding.replay}")
+        lines.append(f"  replay      optim-verify replay {shlex.quote(finding.replay)}")
+    if finding.script:
         lines.append(f"  script      {finding.script}")
     lines.append(f"  explain     optim-verify explain {finding.check}")
     return lines

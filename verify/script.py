@@ -29,9 +29,10 @@ def script_for(loaded: LoadedSubject, check: str, finding: Finding) -> str:
         "import sys",
         "",
         "import torch",
+        *(_SNAPSHOT if _is_side_effect(finding) else []),
         *_import_lines(loaded),
         "",
-        "torch.set_num_threads(1)",
+        *([] if _is_side_effect(finding) else ["torch.set_num_threads(1)"]),
         f"dtype = torch.{program.dtype}",
     ]
     for index, p in enumerate(program.parameters):
@@ -45,6 +46,38 @@ def script_for(loaded: LoadedSubject, check: str, finding: Finding) -> str:
         lines += body
         lines += _verdict_lines(loaded, program, finding)
     return "\n".join(lines) + "\n"
+
+
+# what a subject must leave as it is; the random state last, for it is long
+_SNAPSHOT = [
+    "import contextlib",
+    "import io",
+    "",
+    "",
+    "def settings():",
+    "    functions = {(o, k): v for o in (torch, torch.Tensor, torch.optim.Optimizer) for k, v in vars(o).items() if callable(v)}",
+    "    plain = torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_num_threads()",
+    "    return *plain, torch.are_deterministic_algorithms_enabled(), functions, torch.get_rng_state().tolist()",
+    "",
+    "",
+    "torch.set_num_threads(1)",
+    "torch.optim.SGD([torch.zeros(1)]).step()  # torch imports parts of itself at the first optimizer",
+    "before, printed = settings(), io.StringIO()",
+    "sys.stdout, terminal = printed, sys.stdout",
+]
+_COMPARISON = [
+    "sys.stdout = terminal",
+    "after = settings()",
+    'print("got   ", "printed:", repr(printed.getvalue()), " settings:", after[:4])',
+    'print("exact ", "printed: \'\'", " settings:", before[:4])',
+    "functions = [f'{o.__name__}.{k}' for (o, k), v in before[4].items() if after[4].get((o, k)) is not v]",
+    'print("replaced functions:", functions, " random numbers drawn:", before[5] != after[5])',
+    "sys.exit(1 if printed.getvalue() or functions or before[:4] != after[:4] or before[5] != after[5] else 0)",
+]
+
+
+def _is_side_effect(finding: Finding) -> bool:
+    return not finding.mismatches and finding.error is None and not finding.low_state
 
 
 def _safe(text: str) -> str:
@@ -188,8 +221,14 @@ def _edit_lines(loaded: LoadedSubject, op: Edit) -> list[str]:
 
 
 def _verdict_lines(loaded: LoadedSubject, program: Program, finding: Finding) -> list[str]:
+    if finding.low_state:
+        return [
+            f"found = optimizer.state[p0][{finding.low_state!r}].dtype",
+            'print("parameter", dtype, " state", found)',
+            "sys.exit(1 if torch.finfo(found).eps > torch.finfo(dtype).eps else 0)",
+        ]
     if not finding.mismatches:
-        return ["print(optimizer.state_dict())", 'print("see the message above")', "sys.exit(1)"]
+        return list(_COMPARISON)
     m: Mismatch = finding.mismatches[0]
     target = f"p{m.parameter}"
     if math.isnan(m.got) and math.isnan(m.exact):

@@ -313,7 +313,7 @@ class LoadedSubject:
                 )
         if not names:
             raise UsageError(
-                f"{self.subject.title} takes nothing but {list(self.parameters)[0]!r}; it must build an optimizer "
+                f"{self.subject.title} takes nothing but {next(iter(self.parameters))!r}; it must build an optimizer "
                 f"from parameters and {candidates[0]!r}, which rule {self.rule.name!r} needs"
             )
         example = near[0] if near else "ARGUMENT"

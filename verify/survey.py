@@ -34,13 +34,17 @@ def survey(plan: Plan, file: Path | None = None) -> int:
     """
     from reference import RULES
 
-    rows = []
+    rows: list[dict[str, Any]] = []
+    faults: list[str] = []
     environment: dict[str, Any] = {}
     print(f"{'subject':<24} {'verdict':<14} {'worst':>6}  where")
     for rule in RULES.values():
         for name in rule.torch:
             certificate = certify(Subject(name), plan)
+            if certificate.interrupted:
+                raise KeyboardInterrupt
             environment = certificate.environment
+            faults += certificate.faults
             row = row_for(certificate)
             rows.append(row)
             ratio = f"{row['worst_ratio']:.3f}" if row["worst_ratio"] is not None else "–"

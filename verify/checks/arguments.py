@@ -9,7 +9,7 @@ import numpy as np
 from reference.rounding import PRECISIONS
 from reference.walk import Walk
 from verify.checks import check
-from verify.checks.context import Context, Finding, Report
+from verify.checks.context import Context, Finding, Report, shrink
 from verify.checks.programs import choices_of
 from verify.lanes import DTYPES, as_float64, fill
 from verify.oracle import LockStep
@@ -34,15 +34,9 @@ def arguments(context: Context) -> Report:
     report = Report()
     loaded = context.loaded
     for name in (*loaded.hyperparameters, *loaded.options):
-        verdict = _argument_matters(context, report, name)
+        verdict, shown = _argument_matters(context, report, name)
         if verdict is False:
-            called = loaded.hyperparameters[name].name if name in loaded.hyperparameters else loaded.options[name]
-            return report.fail(
-                Finding(
-                    f"the argument {called!r} changes nothing: runs that differ in {name} alone end in the same bits, "
-                    "where the rule gives different parameters"
-                )
-            )
+            return report.fail(_ignored(context, name, shown))
     for name, default in loaded.unmatched.items():
         changed = _changed_default(name, default)
         if changed is not None and _extra_matters(context, report, name, changed) is False:
@@ -166,11 +160,14 @@ def _rule_notices(context: Context, one: Program, two: Program, seen: set[str]) 
     return "state" if differs else ""
 
 
-def _argument_matters(context: Context, report: Report, name: str) -> bool | None:
-    """False when the rule gives other numbers and the subject does not; None when the rule does not either."""
+def _argument_matters(context: Context, report: Report, name: str) -> tuple[bool | None, tuple[Program, ...]]:
+    """False when the rule gives other numbers and the subject does not; None when the rule does not either.
+
+    With it, the two programs that were compared last.
+    """
     loaded = context.loaded
     hyper = {h.name: h for h in loaded.rule.hyperparameters}
-    tried = False
+    shown: tuple[Program, ...] = ()
     for values, options in _settings_to_try(context):
         if name in hyper:
             h = hyper[name]
@@ -194,12 +191,28 @@ def _argument_matters(context: Context, report: Report, name: str) -> bool | Non
         where = _rule_notices(context, one, two, set(bits[0][1]))
         if not where:
             continue
+        shown = one, two
         if where == "p":
-            return bits[0][0] != bits[1][0]
-        tried = True
+            return bits[0][0] != bits[1][0], shown
         if _differ(*bits):
-            return True
-    return False if tried else None
+            return True, shown
+    return (False if shown else None), shown
+
+
+def _ignored(context: Context, name: str, shown: tuple[Program, ...]) -> Finding:
+    """The finding, with that one of the two programs in which the subject is not where the rule is."""
+    loaded = context.loaded
+    called = loaded.hyperparameters[name].name if name in loaded.hyperparameters else loaded.options[name]
+    message = (
+        f"the argument {called!r} changes nothing: runs that differ in {name} alone end in the same bits, "
+        "where the rule gives different numbers"
+    )
+    for program in shown:
+        outcome = context.run(program)
+        if outcome.failed:
+            found = shrink(context, program, outcome)
+            return replace(found, message=f"{message}\n{found.message}")
+    return Finding(message)
 
 
 def _differ(one: tuple[bytes, dict[str, bytes]], two: tuple[bytes, dict[str, bytes]]) -> bool:

@@ -20,12 +20,21 @@ from verify.subject import LoadedSubject
 
 @dataclass
 class Finding:
-    """A claim refuted: the smallest program and what happened in it."""
+    """A claim refuted: the smallest program and what happened in it.
+
+    Args:
+        message: what is wrong, in a few lines.
+        program: what shows it.
+        mismatches, error: the numbers that are outside, or the exception that was raised.
+        low_state: key of a state tensor whose dtype is too low. With none of these three the finding is
+            a side effect on torch or on stdout.
+    """
 
     message: str
     program: Program | None = None
     mismatches: list[Mismatch] = field(default_factory=list)
     error: str | None = None
+    low_state: str = ""
 
 
 @dataclass

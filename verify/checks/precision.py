@@ -75,6 +75,7 @@ def state_dtype(context: Context) -> Report:
                     f"state {key!r} is kept in {dtype_name(value.dtype)} for a {context.dtype} parameter; "
                     f"if that is meant, declare it with --low-precision-state {key}",
                     program,
+                    low_state=str(key),
                 )
             )
     return report

@@ -265,10 +265,10 @@ def _explain(options: argparse.Namespace) -> int:
 
 
 def _replay(options: argparse.Namespace) -> int:
-    from verify.replay import read_replay, replay
+    from verify.replay import read_replay, replay_isolated
 
     found = read_replay(options.file)
-    fails, text = replay(found)
+    fails, text = replay_isolated(found)
     print(f"{found.check} on {found.program.dtype}, {found.program.implementation}: {found.subject.title}")
     print("\n".join(f"  {line}" for line in text.splitlines()))
     print("STILL FAILS" if fails else "PASSES NOW")

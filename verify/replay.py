@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,12 +84,15 @@ def replay(found: Replay) -> tuple[bool, str]:
     """
     import torch
 
+    from verify.checks.precision import low_state, low_state_message
     from verify.finding import message_for
-    from verify.oracle import run_program
+    from verify.isolation import Guard
+    from verify.oracle import LockStep, run_program
     from verify.subject import load
 
     torch.set_num_threads(1)
-    loaded = load(found.subject)
+    with Guard() as importing:
+        loaded = load(found.subject)
     known = {h.name for h in loaded.rule.hyperparameters}
     for group in found.program.groups:
         for name in group:
@@ -97,9 +101,51 @@ def replay(found: Replay) -> tuple[bool, str]:
     unknown = set(found.program.options) - {o.name for o in loaded.rule.options}
     if unknown:
         raise UsageError(f"rule {loaded.rule.name!r} has no option {min(unknown)!r}; the file was edited")
-    outcome = run_program(loaded, found.program)
+    with Guard() as guard:
+        outcome = run_program(loaded, found.program)
     if outcome.failed:
         return True, message_for(loaded, found.program, outcome)
     if outcome.unsupported:
         raise UsageError(f"the program cannot be run: {outcome.unsupported}")
+    changes = importing.changes + guard.changes
+    if changes:
+        return True, "\n".join(dict.fromkeys(changes))
+    if found.check == "precision.state_dtype":
+        run = LockStep(loaded, found.program, judge="p")
+        run.run()
+        low = low_state(run)
+        if low is not None:
+            return True, low_state_message(*low, found.program.dtype)
     return False, "the program passes now: every quantity is inside its allowance"
+
+
+def replay_isolated(found: Replay, seconds: float = 120.0) -> tuple[bool, str]:
+    """As :func:`replay`, in a process of its own: a subject that hangs or ends the interpreter still fails."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_child, args=(theirs, found), daemon=True)
+    process.start()
+    theirs.close()
+    try:
+        if not ours.poll(seconds):
+            return True, f"the subject did not return within {seconds:g} s"
+        kind, answer = ours.recv()
+    except (EOFError, OSError):
+        return True, "the subject ended the interpreter"
+    finally:
+        process.kill()
+        process.join()
+    if kind == "unusable":
+        raise UsageError(answer)
+    return answer
+
+
+def _child(connection, found: Replay) -> None:
+    from verify.worker import limit_memory, silence
+
+    silence()
+    limit_memory(4 << 30)
+    try:
+        connection.send(("done", replay(found)))
+    except UsageError as error:
+        connection.send(("unusable", str(error)))

@@ -70,7 +70,8 @@ _COMPARISON = [
     "after = settings()",
     'print("got   ", "printed:", repr(printed.getvalue()), " settings:", after[:4])',
     'print("exact ", "printed: \'\'", " settings:", before[:4])',
-    "functions = [f'{o.__name__}.{k}' for (o, k), v in before[4].items() if after[4].get((o, k)) is not v]",
+    "changed = [(o, k) for o, k in before[4].keys() | after[4].keys() if before[4].get((o, k)) is not after[4].get((o, k))]",
+    "functions = [f'{o.__name__}.{k}' for o, k in changed]",
     'print("replaced functions:", functions, " random numbers drawn:", before[5] != after[5])',
     "sys.exit(1 if printed.getvalue() or functions or before[:4] != after[:4] or before[5] != after[5] else 0)",
 ]

@@ -8,6 +8,7 @@ from typing import Any
 
 from verify.certificate import Certificate, write_json
 from verify.certification import Plan, certify
+from verify.pool import HarnessFault
 from verify.subject import Subject
 
 
@@ -36,22 +37,23 @@ def survey(plan: Plan, file: Path | None = None) -> int:
 
     rows: list[dict[str, Any]] = []
     faults: list[str] = []
+    interrupted = False
     environment: dict[str, Any] = {}
     print(f"{'subject':<24} {'verdict':<14} {'worst':>6}  where")
-    for rule in RULES.values():
-        for name in rule.torch:
-            certificate = certify(Subject(name), plan)
-            if certificate.interrupted:
-                raise KeyboardInterrupt
-            environment = certificate.environment
-            faults += certificate.faults
-            row = row_for(certificate)
-            rows.append(row)
-            ratio = f"{row['worst_ratio']:.3f}" if row["worst_ratio"] is not None else "–"
-            print(f"{name:<24} {row['verdict']:<14} {ratio:>6}  {row['quantity']}, {row['where']}", flush=True)
-            for finding in certificate.findings:
-                place = f"{finding.check} {finding.dtype} {finding.implementation}"
-                print(f"{'':<24} ✗ {place}: {finding.message.splitlines()[0]}", file=sys.stderr)
+    for name in [name for rule in RULES.values() for name in rule.torch]:
+        certificate = certify(Subject(name), plan)
+        if certificate.interrupted:
+            interrupted = True
+            break
+        environment = certificate.environment
+        faults += certificate.faults
+        row = row_for(certificate)
+        rows.append(row)
+        ratio = f"{row['worst_ratio']:.3f}" if row["worst_ratio"] is not None else "–"
+        print(f"{name:<24} {row['verdict']:<14} {ratio:>6}  {row['quantity']}, {row['where']}", flush=True)
+        for finding in certificate.findings:
+            place = f"{finding.check} {finding.dtype} {finding.implementation}"
+            print(f"{'':<24} ✗ {place}: {finding.message.splitlines()[0]}", file=sys.stderr)
     worst = max((r["worst_ratio"] or 0.0 for r in rows), default=0.0)
     print(f"worst ratio over all: {worst:.3f}")
     if file is not None:
@@ -59,4 +61,8 @@ def survey(plan: Plan, file: Path | None = None) -> int:
             file,
             {"torch": environment.get("torch"), "budget": plan.budget, "seeds": str(plan.seed), "rows": rows},
         )
+    if interrupted:
+        raise KeyboardInterrupt  # what was done so far is written
+    if faults:
+        raise HarnessFault(faults[0])
     return 0 if worst <= 1 else 1

@@ -34,7 +34,7 @@ def serve(connection, shared, settings: dict[str, Any]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.suppress(OSError, AttributeError):
         os.setpgid(0, 0)  # the parent ends this process together with those that the subject starts
-    _silence()
+    silence()
     _end_with_parent()
     # whatever the subject does to pipes and processes, closing this one is for the end
     with contextlib.suppress(OSError):
@@ -92,7 +92,7 @@ def _end_with_parent() -> None:
         threading.Thread(target=wait, daemon=True).start()
 
 
-def _silence() -> None:
+def silence() -> None:
     """Nothing that a subject prints, from Python or from C, reaches the terminal."""
     sink = os.open(os.devnull, os.O_WRONLY)
     os.dup2(sink, 1)

@@ -58,24 +58,32 @@ def state_dtype(context: Context) -> Report:
     )
     run = LockStep(context.loaded, program, judge="p", in_subject=context.in_subject)
     report.record(run.run())
-    track = run.tracks[0]
+    found = low_state(run)
+    if found is not None:
+        return report.fail(Finding(low_state_message(*found, context.dtype), program, low_state=found[0]))
+    return report
+
+
+def low_state(run: LockStep) -> tuple[str, str] | None:
+    """Key and dtype of a state tensor of the first parameter that is kept in a lower dtype, undeclared."""
+    track, subject = run.tracks[0], run.loaded.subject
     held = getattr(run.optimizer, "state", {})
     own = held.get(track.tensor, {}) if hasattr(held, "get") else {}
-    declared = set(context.loaded.subject.low_precision_state)
-    keys = {context.loaded.subject.state_keys.get(n, n) for n in declared} | declared
+    declared = set(subject.low_precision_state)
+    declared |= {subject.state_keys[name] for name in declared if name in subject.state_keys}
+    wanted = PRECISIONS[run.program.dtype]
     for key, value in own.items() if hasattr(own, "items") else ():
-        if not isinstance(value, torch.Tensor) or value.shape != track.tensor.shape or key in keys:
+        if not isinstance(value, torch.Tensor) or value.shape != track.tensor.shape or key in declared:
             continue
         found = PRECISIONS.get(dtype_name(value.dtype))
-        wanted = PRECISIONS[context.dtype]
         lower = found is None or found.digits < wanted.digits or found.largest < wanted.largest
         if lower and (value.is_floating_point() or value.is_complex()):
-            return report.fail(
-                Finding(
-                    f"state {key!r} is kept in {dtype_name(value.dtype)} for a {context.dtype} parameter; "
-                    f"if that is meant, declare it with --low-precision-state {key}",
-                    program,
-                    low_state=str(key),
-                )
-            )
-    return report
+            return str(key), dtype_name(value.dtype)
+    return None
+
+
+def low_state_message(key: str, found: str, dtype: str) -> str:
+    return (
+        f"state {key!r} is kept in {found} for a {dtype} parameter; "
+        f"if that is meant, declare it with --low-precision-state {key}"
+    )

@@ -26,6 +26,6 @@ class Budget:
 
 BUDGETS = {
     "quick": Budget("quick", 4, 1024, 12, 30.0, 5.0),
-    "standard": Budget("standard", 20, 4096, 72, 60.0, 10.0),
+    "standard": Budget("standard", 16, 4096, 72, 60.0, 10.0),
     "thorough": Budget("thorough", 60, 4096, 72, 300.0, 30.0),
 }

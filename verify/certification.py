@@ -84,15 +84,20 @@ def _validate(plan: Plan) -> None:
     _known("dtype", plan.dtypes, ALL_DTYPES)
     _known("implementation", plan.implementations, IMPLEMENTATIONS)
     for device in plan.devices:
-        kind, colon, number = device.partition(":")
-        _known("device", [kind if kind in DEVICES else device], DEVICES)
-        if colon and not number.isdecimal():
-            raise UsageError(f"no device is called {device!r}; write {kind}, or {kind}:0 for the first one")
+        check_device(device)
     _known("budget", [plan.budget], tuple(BUDGETS))
     if plan.jobs < 0:
         raise UsageError(f"--jobs must be at least 1, not {plan.jobs}")
     if plan.seed < 0:
         raise UsageError(f"--seed must be 0 or more, not {plan.seed}")
+
+
+def check_device(device: str) -> None:
+    """UsageError for what cannot be the name of a device, present or not."""
+    kind, colon, number = device.partition(":")
+    _known("device", [kind if kind in DEVICES else device], DEVICES)
+    if colon and not (number.isdecimal() and len(number) < 4):
+        raise UsageError(f"no device is called {device!r}; write {kind}, or {kind}:0 for the first one")
 
 
 def _known(what: str, names: Iterable[str], known: Sequence[str]) -> None:
@@ -112,6 +117,7 @@ class _Run:
     events: Events
     checks: list[str]
     certificate: Certificate = field(init=False)
+    probes: dict[tuple[str, str], dict[str, Any]] = field(init=False, default_factory=dict)
 
     def go(self) -> Certificate:
         from verify.budgets import BUDGETS
@@ -162,6 +168,7 @@ class _Run:
         certificate.rule_title = description["rule_title"]
         certificate.rule_source = description["rule_source"]
         self._describe_run(description["environment"])
+        self.probes = description["probes"]
         offered = description["implementations"]
         wanted = list(plan.implementations) or list(offered)
         for device in dict.fromkeys(plan.devices):
@@ -214,6 +221,9 @@ class _Run:
         if result.get("speed"):
             self.certificate.speed = result["speed"]
         for found in result["findings"]:
+            if "check" not in result:
+                # the process that could tell more has ended
+                found = {**found, **self.probes.get((cell.dtype, cell.implementation), {})}
             record = FindingRecord(
                 cell.check, cell.dtype, cell.device, cell.implementation, found["message"], found["program"]
             )

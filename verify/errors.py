@@ -1,8 +1,17 @@
 """The one exception that a user's mistake raises."""
 
+import difflib
+from collections.abc import Iterable
+
 
 class UsageError(ValueError):
     """The command or the subject cannot be used. The message is one sentence that says what to do."""
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """A hint for a misspelt name, to end a message with: the nearest known one, or nothing."""
+    found = difflib.get_close_matches(name, list(known), 1)
+    return f"; did you mean {found[0]!r}?" if found else ""
 
 
 def one_line(error: BaseException, most: int = 300) -> str:

@@ -7,7 +7,7 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
@@ -98,7 +98,7 @@ class Pool:
         process = context.Process(
             target=serve, args=(theirs, shared, {**self.settings, "memory": self.limits.memory}), daemon=True
         )
-        with _no_interrupts():
+        with no_interrupts():
             process.start()
             self._workers.append(_Process(process, ours, shared))
         theirs.close()
@@ -184,7 +184,8 @@ class Pool:
         """A worker is of no more use: end it, tell whose fault it is, and start another."""
         self._deaths += 1
         self._workers.remove(worker)
-        _end([worker])
+        end(worker.process)
+        worker.connection.close()
         if worker.phase == "import" and not self.description:
             raise UsageError(reason)
         if self._deaths < MOST_DEATHS:
@@ -197,12 +198,14 @@ class Pool:
 
     def stop(self) -> None:
         """End all workers at once."""
-        _end(self._workers)
+        for worker in self._workers:
+            end(worker.process)
+            worker.connection.close()
         self._workers.clear()
 
 
 @contextmanager
-def _no_interrupts() -> Iterator[None]:
+def no_interrupts() -> Iterator[None]:
     """Hold back Ctrl-C; a process that is started meanwhile never gets it."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
@@ -215,15 +218,12 @@ def _no_interrupts() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _end(workers: Iterable[_Process]) -> None:
-    """Kill workers, with all processes that the subject started in them."""
-    for worker in workers:
-        with suppress(OSError, AttributeError):
-            os.killpg(worker.process.pid, signal.SIGKILL)
-        worker.process.kill()
-    for worker in workers:
-        worker.process.join(5)
-        worker.connection.close()
+def end(process: Any) -> None:
+    """Kill a worker, with all processes that the subject started in it."""
+    with suppress(OSError, AttributeError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+    process.join(5)
 
 
 def failed(reason: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ stand-alone script prints. Reading one never runs code.
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -163,48 +164,64 @@ def to_json(program: Program) -> dict[str, Any]:
     }
 
 
-def _require(test: bool, what: str) -> None:
+# What is read must be small enough to be run at once.
+MOST_ELEMENTS = 1 << 22
+MOST_DIMENSIONS = 8
+_shown = reprlib.Repr()
+_shown.maxstring = _shown.maxother = 40
+
+
+def _require(test: bool, what: str, *values: Any) -> None:
     if not test:
-        raise UsageError(f"not a program: {what}")
+        raise UsageError(f"not a program: {what}" + "".join(f" {_shown.repr(v)}" for v in values))
+
+
+def _is_whole(value: Any, least: int = 0, most: int = 1 << 31) -> bool:
+    return type(value) is int and least <= value <= most
 
 
 def _read_number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise UsageError(f"not a program: {value!r} is no number")
+    _require(type(value) in (int, float, str), "no number:", value)
     if isinstance(value, str):
         try:
             return float.fromhex(value)
         except (ValueError, OverflowError):
-            raise UsageError(f"not a program: {value!r} is no hexadecimal float") from None
+            raise UsageError(f"not a program: no hexadecimal float: {_shown.repr(value)}") from None
+    _require(type(value) is float or abs(value) <= 1 << 53, "too large a whole number:", value)
     return value
+
+
+def _read_switch(data: dict, name: str) -> bool:
+    _require(type(data.get(name, False)) is bool, f"{name} must be true or false, not", data.get(name))
+    return data.get(name, False)
 
 
 def _read_filling(data: Any) -> Filling | None:
     if data is None:
         return None
-    _require(isinstance(data, dict) and set(data) <= {"start", "values", "expanded"}, f"bad filling {data!r}")
+    _require(isinstance(data, dict) and set(data) <= {"start", "values", "expanded"}, "bad filling", data)
     values = data.get("values")
-    _require(values is None or (isinstance(values, list) and len(values) > 0), f"bad values {values!r}")
+    _require(values is None or (isinstance(values, list) and len(values) > 0), "bad values", values)
     start = data.get("start", 0)
-    _require(isinstance(start, int) and start >= 0, f"bad start {start!r}")
+    _require(_is_whole(start), "bad start", start)
     return Filling(
         start,
         None if values is None else tuple(float(_read_number(v)) for v in values),
-        bool(data.get("expanded", False)),
+        _read_switch(data, "expanded"),
     )
 
 
 def _read_operation(data: Any) -> Operation:
-    _require(isinstance(data, dict) and data.get("do") in _KINDS, f"bad operation {data!r}")
-    kind = data["do"]
+    kind = data.get("do") if isinstance(data, dict) else None
+    _require(isinstance(kind, str) and kind in _KINDS, "bad operation", data)
     if kind == "step":
         _require(isinstance(data.get("gradients"), list), "a step without gradients")
         return Step(tuple(_read_filling(g) for g in data["gradients"]))
     if kind == "edit":
-        _require(isinstance(data.get("group"), int) and isinstance(data.get("name"), str), f"bad edit {data!r}")
+        _require(_is_whole(data.get("group")) and isinstance(data.get("name"), str), "bad edit", data)
         return Edit(data["group"], data["name"], _read_number(data.get("value")))
     if kind == "set_count":
-        _require(isinstance(data.get("count"), int) and data["count"] >= 0, f"bad count {data!r}")
+        _require(_is_whole(data.get("count"), most=1 << 24), "bad count", data)
         return SetCount(data["count"])
     return Repeat()
 
@@ -221,31 +238,34 @@ def from_json(data: Any) -> Program:
     for key in ("dtype", "device", "implementation"):
         _require(isinstance(data.get(key), str), f"{key} is missing")
     for key in ("groups", "parameters", "operations"):
-        _require((isinstance(data.get(key), list) and bool(data[key])) or key == "operations", f"{key} is missing")
-    _require(data["dtype"] in PRECISIONS, f"unknown dtype {data['dtype']!r}")
+        _require(isinstance(data.get(key), list) and (bool(data[key]) or key == "operations"), f"{key} is missing")
+    _require(data["dtype"] in PRECISIONS, "unknown dtype", data["dtype"])
     groups = []
     for group in data["groups"]:
         _require(isinstance(group, dict), "a group is no object")
         groups.append({str(k): _read_number(v) for k, v in group.items()})
-    parameters = []
+    parameters: list[Parameter] = []
     for p in data["parameters"]:
         _require(isinstance(p, dict) and isinstance(p.get("shape"), list), "a parameter without shape")
-        _require(all(isinstance(n, int) and n >= 0 for n in p["shape"]), f"bad shape {p['shape']!r}")
-        _require(_count(tuple(p["shape"])) <= 1 << 22, f"a shape too large to replay: {p['shape']!r}")
-        _require(p.get("layout") in LAYOUTS, f"unknown layout {p.get('layout')!r}")
-        _require(isinstance(p.get("group"), int) and 0 <= p["group"] < len(groups), "a parameter in no group")
+        shape, layout = tuple(p["shape"]), p.get("layout")
+        _require(all(_is_whole(n, most=1 << 62) for n in shape), "bad shape", p["shape"])
+        fits = len(shape) <= MOST_DIMENSIONS and _count(tuple(max(n, 1) for n in shape)) <= MOST_ELEMENTS
+        _require(fits, "a shape too large to replay:", p["shape"])
+        _require(isinstance(layout, str) and layout in LAYOUTS, "unknown layout", layout)
+        _require(_is_whole(p.get("group"), most=len(groups) - 1), "a parameter in no group")
         initial = _read_filling(p.get("initial"))
         _require(initial is not None, "a parameter without values")
         assert initial is not None
-        parameters.append(Parameter(tuple(p["shape"]), p["group"], initial, p["layout"]))
-    operations = tuple(_read_operation(op) for op in data.get("operations") or [])
+        parameters.append(Parameter(shape, p["group"], initial, layout))
+    _require(sum(_count(p.shape) for p in parameters) <= MOST_ELEMENTS, "parameters too large to replay")
+    operations = tuple(_read_operation(op) for op in data["operations"])
     for op in operations:
         if isinstance(op, Step):
             _require(len(op.gradients) == len(parameters), "a step whose gradients do not match the parameters")
         if isinstance(op, Edit):
             _require(0 <= op.group < len(groups), "an edit of a group that does not exist")
     options = data.get("options", {})
-    _require(isinstance(options, dict) and all(isinstance(v, bool) for v in options.values()), "bad options")
+    _require(isinstance(options, dict) and all(type(v) is bool for v in options.values()), "bad options", options)
     return Program(
         data["dtype"],
         data["device"],
@@ -254,7 +274,7 @@ def from_json(data: Any) -> Program:
         options,
         tuple(parameters),
         operations,
-        bool(data.get("reuse_gradients", False)),
+        _read_switch(data, "reuse_gradients"),
     )
 
 

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import reprlib
+import traceback
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from verify.certification import REPLAY_VERSION
-from verify.errors import UsageError
-from verify.program import Program, from_json
-from verify.subject import Subject
+from verify.certification import REPLAY_VERSION, check_device
+from verify.errors import UsageError, near, one_line
+from verify.pool import HarnessFault, end, no_interrupts
+from verify.program import Edit, Program, from_json
+from verify.subject import LoadedSubject, Subject
+
+MOST_BYTES = 1 << 26
 
 
 @dataclass(frozen=True)
@@ -30,17 +36,26 @@ def read_replay(path: Path) -> Replay:
     Raises:
         UsageError: the file is missing, cut off, of another version, or not what it should be.
     """
+    from verify.checks import IDS
+
     try:
-        data: Any = json.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise UsageError(f"{str(path)!r} is too large to be a replay file")
+        data: Any = json.loads(content.decode("utf-8"))
+    except UsageError:
+        raise
     except OSError as error:
         raise UsageError(f"cannot read {str(path)!r}: {error.strerror or error}") from None
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{str(path)!r} is no replay file or is cut off: {error}") from None
     if not isinstance(data, dict) or data.get("schema") != "optim-verify-replay":
         raise UsageError(f"{str(path)!r} is no replay file of optim-verify")
-    if data.get("version") != REPLAY_VERSION:
+    version = data.get("version")
+    if type(version) is not int or version != REPLAY_VERSION:
         raise UsageError(
-            f"{str(path)!r} is a replay file of version {data.get('version')!r}; this optim-verify reads "
+            f"{str(path)!r} is a replay file of version {reprlib.repr(version)}; this optim-verify reads "
             f"version {REPLAY_VERSION}"
         )
     for key, kind in (
@@ -58,8 +73,13 @@ def read_replay(path: Path) -> Replay:
     for mapping in ("names", "state_keys"):
         if not all(isinstance(v, str) for v in data[mapping].values()):
             raise UsageError(f"{str(path)!r}: {mapping!r} must map names to names")
+    if not all(isinstance(v, str) for v in data["low_precision_state"]):
+        raise UsageError(f"{str(path)!r}: 'low_precision_state' must be a list of names")
+    if data["check"] not in IDS:
+        raise UsageError(f"{str(path)!r}: no check is called {reprlib.repr(data['check'])}{near(data['check'], IDS)}")
     try:
         program = from_json(data.get("program"))
+        check_device(program.device)
     except UsageError as error:
         raise UsageError(f"{str(path)!r}: {error}") from None
     subject = Subject(
@@ -68,9 +88,63 @@ def read_replay(path: Path) -> Replay:
         data["arguments"],
         data["names"],
         data["state_keys"],
-        tuple(map(str, data["low_precision_state"])),
+        tuple(data["low_precision_state"]),
     )
     return Replay(subject, data["check"], data["message"], program)
+
+
+def _check_fits(program: Program, loaded: LoadedSubject) -> None:
+    """A program that the subject's own certification could have drawn; an edited file may hold another.
+
+    Raises:
+        UsageError: the rule or the subject does not know one of its names, or a number is out of its domain.
+    """
+    import torch
+
+    from verify.worker import device_present
+
+    rule, title = loaded.rule, loaded.subject.title
+    for name, value in program.options.items():
+        option = next((o for o in rule.options if o.name == name), None)
+        if option is None:
+            raise UsageError(f"rule {rule.name!r} has no option {name!r}; the file was edited")
+        if name not in loaded.options and value != option.default:
+            raise UsageError(f"{title} has no argument for the option {name!r}; the file was edited")
+    if program.implementation not in (*loaded.implementations, "compiled"):
+        raise UsageError(
+            f"{title} has no implementation {program.implementation!r}; it offers {', '.join(loaded.implementations)}"
+        )
+    if program.device != "cpu" and not device_present(torch, program.device):
+        raise UsageError(f"the finding is about the device {program.device!r}, and there is none here")
+    options = rule.step(program.options).options
+    for values in _settings(program, loaded):
+        if not rule.constraint(values, options):
+            raise UsageError(f"rule {rule.name!r} does not speak of {values} together; the file was edited")
+
+
+def _settings(program: Program, loaded: LoadedSubject) -> Iterator[dict[str, float]]:
+    """Hyperparameters of every group at the start and after every edit."""
+    rule = loaded.rule
+    known = {h.name: h for h in rule.hyperparameters}
+
+    def checked(values: Mapping[str, float]) -> Mapping[str, float]:
+        for name, value in values.items():
+            h = known.get(name)
+            if h is None:
+                raise UsageError(f"rule {rule.name!r} has no hyperparameter {name!r}{near(name, known)}")
+            if not h.contains(value) or (h.integer and value != int(value)):
+                kind = "a whole number of " if h.integer else ""
+                raise UsageError(f"{name} = {value:g} is not in {kind}{h.domain}, as rule {rule.name!r} needs")
+            if name in loaded.fixed and value != loaded.fixed[name]:
+                raise UsageError(f"{loaded.subject.title} has no argument for {name!r}; the file was edited")
+        return values
+
+    groups = [{**rule.defaults, **loaded.fixed, **checked(group)} for group in program.groups]
+    yield from groups
+    for op in program.operations:
+        if isinstance(op, Edit):
+            groups[op.group].update(checked({op.name: op.value}))
+            yield groups[op.group]
 
 
 def replay(found: Replay) -> tuple[bool, str]:
@@ -93,14 +167,7 @@ def replay(found: Replay) -> tuple[bool, str]:
     torch.set_num_threads(1)
     with Guard() as importing:
         loaded = load(found.subject)
-    known = {h.name for h in loaded.rule.hyperparameters}
-    for group in found.program.groups:
-        for name in group:
-            if name not in known:
-                raise UsageError(f"rule {loaded.rule.name!r} has no hyperparameter {name!r}; the file was edited")
-    unknown = set(found.program.options) - {o.name for o in loaded.rule.options}
-    if unknown:
-        raise UsageError(f"rule {loaded.rule.name!r} has no option {min(unknown)!r}; the file was edited")
+    _check_fits(found.program, loaded)
     with Guard() as guard:
         outcome = run_program(loaded, found.program)
     if outcome.failed:
@@ -124,7 +191,8 @@ def replay_isolated(found: Replay, seconds: float = 120.0) -> tuple[bool, str]:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_child, args=(theirs, found), daemon=True)
-    process.start()
+    with no_interrupts():
+        process.start()
     theirs.close()
     try:
         if not ours.poll(seconds):
@@ -133,19 +201,24 @@ def replay_isolated(found: Replay, seconds: float = 120.0) -> tuple[bool, str]:
     except (EOFError, OSError):
         return True, "the subject ended the interpreter"
     finally:
-        process.kill()
-        process.join()
+        end(process)
+    if kind == "fault":
+        raise HarnessFault(answer)
     if kind == "unusable":
         raise UsageError(answer)
     return answer
 
 
 def _child(connection, found: Replay) -> None:
-    from verify.worker import limit_memory, silence
+    from verify.worker import enclose, limit_memory
 
-    silence()
+    enclose()
     limit_memory(4 << 30)
     try:
         connection.send(("done", replay(found)))
     except UsageError as error:
         connection.send(("unusable", str(error)))
+    except Exception:
+        connection.send(("fault", traceback.format_exc()))
+    except BaseException as error:
+        connection.send(("done", (True, f"the subject raised {one_line(error)}")))

@@ -28,6 +28,7 @@ def script_for(loaded: LoadedSubject, check: str, finding: Finding) -> str:
         '"""',
         "import sys",
         "",
+        *(_CHILD if finding.ended else []),
         "import torch",
         *(_SNAPSHOT if _is_side_effect(finding) else []),
         *_import_lines(loaded),
@@ -48,6 +49,23 @@ def script_for(loaded: LoadedSubject, check: str, finding: Finding) -> str:
     return "\n".join(lines) + "\n"
 
 
+# the rest of the script runs in a child, which may hang, die or run out of memory
+_CHILD = [
+    "import resource",
+    "import subprocess",
+    "",
+    "if len(sys.argv) == 1:",
+    "    try:",
+    '        child = subprocess.run([sys.executable, __file__, "child"], stdout=subprocess.PIPE, timeout=60)',
+    '        got = "finished" if child.stdout.endswith(b"finished\\n") else f"ended with exit code {child.returncode}"',
+    "    except subprocess.TimeoutExpired:",
+    '        got = "did not return within 60 s"',
+    '    print("got  ", got)',
+    '    print("exact finished")',
+    '    sys.exit(0 if got == "finished" else 1)',
+    "resource.setrlimit(resource.RLIMIT_DATA, (6 << 30, 6 << 30))",
+    "",
+]
 # what a subject must leave as it is; the random state last, for it is long
 _SNAPSHOT = [
     "import contextlib",
@@ -78,7 +96,7 @@ _COMPARISON = [
 
 
 def _is_side_effect(finding: Finding) -> bool:
-    return not finding.mismatches and finding.error is None and not finding.low_state
+    return not (finding.mismatches or finding.error is not None or finding.low_state or finding.ended)
 
 
 def _safe(text: str) -> str:
@@ -222,6 +240,8 @@ def _edit_lines(loaded: LoadedSubject, op: Edit) -> list[str]:
 
 
 def _verdict_lines(loaded: LoadedSubject, program: Program, finding: Finding) -> list[str]:
+    if finding.ended:
+        return ['print("finished")']
     if finding.low_state:
         return [
             f"found = optimizer.state[p0][{finding.low_state!r}].dtype",

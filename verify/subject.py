@@ -82,11 +82,11 @@ def _nearest(name: str, known, verb: str = "") -> str:
 def _module_from_file(path: Path):
     try:
         found = path.is_file()
-        others = [] if found else [p.name for p in path.parent.glob("*.py")]
+        others = [] if found else [p.stem for p in path.parent.glob("*.py")]
     except OSError as error:
         raise UsageError(f"cannot read {str(path)!r}: {error.strerror}") from None
     if not found:
-        raise UsageError(f"there is no file {str(path)!r}{_nearest(path.name, others)}")
+        raise UsageError(f"there is no file {str(path)!r}{_nearest(path.stem, others)}")
     name = f"optim_verify_subject_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
@@ -126,8 +126,8 @@ def _import(name: str):
         raise UsageError(f"importing {name!r} failed with {one_line(error)}") from None
 
 
-def _nearest_module(name: str) -> str:
-    """A hint about the first part of a dotted name that does not exist."""
+def _nearest_module(name: str, attribute: str) -> str:
+    """A hint about the first part of a dotted module name that does not exist."""
     import pkgutil
 
     parent: Any = None
@@ -139,9 +139,8 @@ def _nearest_module(name: str) -> str:
         if part not in names:
             prefix = "" if parent is None else parent.__name__ + "."
             if parent is not None and hasattr(parent, part):
-                rest = name.removeprefix(prefix)
-                return f"; {part!r} is no module, so write {prefix[:-1]}:{rest}. and what is inside it"
-            near = difflib.get_close_matches(part, names, 1, 0.75)
+                return f"; {part!r} is no module, so write {prefix[:-1]}:{name.removeprefix(prefix)}.{attribute}"
+            near = difflib.get_close_matches(part, names, 1, 0.66)
             return f"; did you mean {prefix + near[0]!r}?" if near else ""
         parent = _import(part if parent is None else f"{parent.__name__}.{part}")
         if parent is None:
@@ -156,7 +155,7 @@ def resolve(target: str) -> Callable[..., Any]:
         UsageError: nothing of that name can be imported, or it cannot be called.
     """
     file, colon, attribute = target.rpartition(":")
-    if colon and file.endswith(".py"):
+    if colon and file.endswith(".py") and attribute:
         owner, where = _module_from_file(Path(file)), f"{file!r}"
     elif target.endswith(".py"):
         raise UsageError(f"say which class of {target!r} is meant, as {target}:ClassName")
@@ -166,7 +165,7 @@ def resolve(target: str) -> Callable[..., Any]:
             raise UsageError(f"{target!r} is no target; write module.Class, module:attribute or path/to/file.py:Class")
         owner, where = _import(module_name), f"module {module_name!r}"
         if owner is None:
-            hint = _nearest_module(module_name) or (
+            hint = _nearest_module(module_name, attribute) or (
                 "; is it installed, and is the folder that holds it the current one?"
             )
             raise UsageError(f"there is no module {module_name!r} to take {attribute!r} from{hint}")
@@ -295,8 +294,9 @@ class LoadedSubject:
         """A hyperparameter that the user fixed with an explicit constructor argument."""
         for argument in map(Argument.parse, candidates):
             value = self.subject.arguments.get(argument.name)
-            if argument.index is not None and isinstance(value, tuple | list):
-                value = value[argument.index] if argument.index < len(value) else None
+            if argument.index is not None:
+                whole = value if isinstance(value, tuple | list) else ()
+                value = whole[argument.index] if argument.index < len(whole) else None
             if isinstance(value, int | float) and not isinstance(value, bool):
                 return float(value)
         return None
@@ -308,8 +308,8 @@ class LoadedSubject:
             if argument.name in self.subject.arguments:
                 value = self.subject.arguments[argument.name]
                 raise UsageError(
-                    f"rule {self.rule.name!r} needs {h.name!r}, and {candidates[0]!r} is no number when "
-                    f"{argument.name!r} is {value!r}; leave it out, or give a number"
+                    f"rule {self.rule.name!r} needs a number for {h.name!r}, and --arg {argument.name}={value!r} "
+                    f"holds none; leave it out, or give one for {candidates[0]!r}"
                 )
         if not names:
             raise UsageError(

@@ -31,11 +31,7 @@ def serve(connection, shared, settings: dict[str, Any]) -> None:
             has none); the parent's watchdog reads it.
         settings: subject, budget, seed, memory limit.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with contextlib.suppress(OSError, AttributeError):
-        os.setpgid(0, 0)  # the parent ends this process together with those that the subject starts
-    silence()
-    _end_with_parent()
+    enclose()
     # whatever the subject does to pipes and processes, closing this one is for the end
     with contextlib.suppress(OSError):
         _answer(connection, shared, settings)
@@ -80,8 +76,12 @@ def _answer(connection, shared, settings: dict[str, Any]) -> None:
             connection.send(("cell", result))
 
 
-def _end_with_parent() -> None:
-    """Leave no process behind when the parent is killed while the subject hangs."""
+def enclose() -> None:
+    """Cut this process off from the terminal; it ends with its parent and takes its own children along."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with contextlib.suppress(OSError, AttributeError):
+        os.setpgid(0, 0)  # see pool.end
+    silence()
     parent = multiprocessing.parent_process()
     if parent is not None:
 
@@ -156,16 +156,17 @@ class Worker:
             try:
                 values = {k: v for k, v in run.values[0].items() if k not in loaded.fixed}
                 optimizer = run._call(loaded.build, [{"params": [parameter]}], values, {}, "for-loop")
+                step = run._call(getattr, optimizer, "step", None)
+                groups = run._call(getattr, optimizer, "param_groups", None)
             except SubjectRaised as error:
                 raise UsageError(
-                    f"building {loaded.subject.title} with {_shown(values)} failed with {error}; it must accept "
-                    "ordinary hyperparameters and a parameter of any shape (more arguments: --arg NAME=VALUE)"
+                    f"building {loaded.subject.title} for a parameter of two elements with {_shown(values)} failed with "
+                    f"{error}; if it needs further arguments, give them as --arg NAME=VALUE"
                 ) from None
-            if not callable(run._call(getattr, optimizer, "step", None)):
-                raise UsageError(
-                    f"{loaded.subject.title} built {type(optimizer).__name__}, which has no step(): no optimizer"
-                )
-            groups = run._call(getattr, optimizer, "param_groups", None)
+        if not callable(step):
+            raise UsageError(
+                f"{loaded.subject.title} built {type(optimizer).__name__}, which has no step(): no optimizer"
+            )
         group = groups[0] if isinstance(groups, list) and groups and isinstance(groups[0], dict) else {}
         self.editable = tuple(n for n, a in loaded.hyperparameters.items() if a.name in group)
         # importing and building may take memory of their own
@@ -184,6 +185,7 @@ class Worker:
             "rule_title": rule.title,
             "rule_source": rule.source,
             "implementations": self.loaded.implementations,
+            "probes": self._probes(),
             "checks": {id: {"dtypes": c.dtypes, "implementations": c.implementations} for id, c in self.checks.items()},
             "environment": {
                 "torch": self.torch.__version__,
@@ -195,6 +197,24 @@ class Worker:
                 "cuda": capability,
             },
         }
+
+    def _probes(self) -> dict[tuple[str, str], dict[str, Any]]:
+        """For every dtype and implementation, a small program to show when a cell has ended its process."""
+        from verify.budgets import BUDGETS
+        from verify.checks import ALL_DTYPES
+        from verify.checks.context import Context, Finding
+        from verify.program import to_json
+        from verify.script import script_for
+
+        probes = {}
+        for dtype in ALL_DTYPES:
+            for implementation in self.loaded.implementations:
+                context = Context(self.loaded, dtype, "cpu", implementation, BUDGETS["quick"], 0)
+                program = _small_program(context)
+                finding = Finding("the subject did not come back from this program", program, ended=True)
+                script = script_for(self.loaded, "isolation", finding)
+                probes[dtype, implementation] = {"program": to_json(program), "script": script}
+        return probes
 
     def cell(self, check: str, dtype: str, device: str, implementation: str) -> dict[str, Any]:
         """Run one cell and return it as plain data."""
@@ -247,17 +267,11 @@ class Worker:
     def _refusal(self, context):
         """Not applicable when the subject refuses this dtype or implementation in words."""
         from verify.checks.context import Report
-        from verify.checks.programs import first_trials
         from verify.oracle import LockStep, scalar_dtype
-        from verify.program import Filling, Parameter, Step
 
-        if context.device != "cpu" and not _device_present(self.torch, context.device):
+        if context.device != "cpu" and not device_present(self.torch, context.device):
             return Report(status="not-run", reason=f"there is no {context.device} device here")
-        program = context.program(
-            groups=(first_trials(context),),
-            parameters=(Parameter((4,), 0, Filling(values=(1.0, -0.5, 2.0, 0.25, 1.5, -1.0, 0.5, 1.0))),),
-            operations=(Step((Filling(values=(0.5, 1.0, -1.0, 2.0, 0.25, 1.0, -2.0, 1.0)),)),),
-        )
+        program = _small_program(context)
         run = LockStep(self.loaded, program, judge="p", in_subject=self.in_subject)
         outcome = run.run()
         if context.implementation in ("differentiable", "capturable"):
@@ -299,7 +313,7 @@ class Worker:
         }
 
 
-def _device_present(torch, device: str) -> bool:
+def device_present(torch, device: str) -> bool:
     kind = device.split(":")[0]
     module = getattr(torch, kind, None)
     if not module or not getattr(module, "is_available", lambda: False)():
@@ -310,3 +324,15 @@ def _device_present(torch, device: str) -> bool:
 
 def _shown(values: dict[str, float]) -> str:
     return ", ".join(f"{name}={value:g}" for name, value in values.items()) or "its defaults"
+
+
+def _small_program(context):
+    """One ordinary step of four elements."""
+    from verify.checks.programs import first_trials
+    from verify.program import Filling, Parameter, Step
+
+    return context.program(
+        groups=(first_trials(context),),
+        parameters=(Parameter((4,), 0, Filling(values=(1.0, -0.5, 2.0, 0.25, 1.5, -1.0, 0.5, 1.0))),),
+        operations=(Step((Filling(values=(0.5, 1.0, -1.0, 2.0, 0.25, 1.0, -2.0, 1.0)),)),),
+    )

@@ -26,8 +26,9 @@ class Finding:
         message: what is wrong, in a few lines.
         program: what shows it.
         mismatches, error: the numbers that are outside, or the exception that was raised.
-        low_state: key of a state tensor whose dtype is too low. With none of these three the finding is
-            a side effect on torch or on stdout.
+        low_state: key of a state tensor whose dtype is too low.
+        ended: the subject did not return, or took the process with it. With none of these the finding
+            is a side effect on torch or on stdout.
     """
 
     message: str
@@ -35,6 +36,7 @@ class Finding:
     mismatches: list[Mismatch] = field(default_factory=list)
     error: str | None = None
     low_state: str = ""
+    ended: bool = False
 
 
 @dataclass

@@ -78,14 +78,13 @@ def scenarios(context: Context) -> Iterator[Program]:
             gradients(True, True, True, at=6),
         )
         together = tuple(Parameter((n,), 0, Filling(50 * number + n)) for n in (5, 3, 5))
-        for reuse in (False, True):
-            yield context.program(
-                groups=(values,),
-                options=dict(options),
-                parameters=together,
-                operations=steps,
-                reuse_gradients=reuse,
-            )
+        yield context.program(
+            groups=(values,),
+            options=dict(options),
+            parameters=together,
+            operations=steps,
+            reuse_gradients=number % 2 == 0,
+        )
         if not context.editable:
             continue
         yield from _switched_on(context, values, options)

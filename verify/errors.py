@@ -17,7 +17,7 @@ def near(name: str, known: Iterable[str]) -> str:
 def one_line(error: BaseException, most: int = 300) -> str:
     """An exception as one line of text."""
     try:
-        text = " ".join(str(error).split())
+        text = " ".join(str(error).split()).encode("utf-8", "backslashreplace").decode()
     except Exception:  # somebody else's exception, whose own text fails
         text = ""
     text = text if len(text) <= most else text[:most] + " …"

@@ -33,7 +33,7 @@ def hyperparameter_values(hyperparameter: Hyperparameter) -> st.SearchStrategy[f
         high = low + 10 if h.high == math.inf else int(h.high) - 1
         return named | st.integers(low, high)
     if h.low == 0 and h.high == math.inf:
-        spread = st.integers(-64, 64).map(lambda k: 2.0 ** (k / 8 - 6))
+        spread = st.integers(-112, 0).map(lambda k: 2.0 ** (k / 8))
     elif h.high == math.inf or h.low == -math.inf:
         return named
     else:

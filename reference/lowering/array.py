@@ -149,7 +149,7 @@ class ArrayCode:
             a = self.lower(e.args[0])
             return Node(self.absolute(a), a.error, a.scalar, True)
         if isinstance(e, sympy.sign):
-            return self.sign(self.lower(e.args[0]))
+            return self.sign(self.lower(e.args[0]), self.not_certainly_zero(e.args[0]))
         if isinstance(e, sympy.Max | sympy.Min):
             return self.extreme(e)
         if isinstance(e, sympy.Piecewise):
@@ -397,7 +397,28 @@ class ArrayCode:
         error = f"power_error({b.value}, {b.error or '0.0'}, {x.value}, {x.error or '0.0'}, {value}, w)"
         return Node(value, self.let(error, "e"), True, b.nonnegative or exponent == sympy.Rational(1, 2))
 
-    def sign(self, a: Node) -> Node:
+    def not_certainly_zero(self, e: sympy.Expr) -> str:
+        """Code that leaves out elements where ``e`` is zero without any error, as a product with zero is."""
+        zero = self._certainly_zero(e)
+        return f" & ~({zero})" if zero else ""
+
+    def _certainly_zero(self, e: sympy.Expr) -> str:
+        if self._is_scalar(e):
+            return ""
+        made = {a.symbol: a.expression for a in self.step.assignments}
+        if e in made:
+            return self._certainly_zero(made[e])
+        if isinstance(e, sympy.Symbol):
+            node = self.lower(e)
+            return f"({node.value} == 0)" + (f" & ({node.error} == 0)" if node.error else "")
+        parts = [self._certainly_zero(a) for a in e.args]
+        if isinstance(e, sympy.Mul):
+            return " | ".join(f"({p})" for p in parts if p)
+        if isinstance(e, sympy.Add) and all(parts):
+            return " & ".join(f"({p})" for p in parts)
+        return ""
+
+    def sign(self, a: Node, uncertain: str) -> Node:
         if a.scalar:
             value = self.let(f"float(({a.value} > 0) - ({a.value} < 0))")
             error = self.let(f"2.0 if abs({a.value}) <= {a.error} else 0.0", "e") if a.error else None
@@ -405,7 +426,7 @@ class ArrayCode:
         value = self.let(f"xp.sign({a.value})")
         if a.error is None:
             return Node(value, None, False, a.nonnegative)
-        error = self.let(f"xp.where({self.absolute(a)} <= {a.error}, 2.0, 0.0)", "e")
+        error = self.let(f"xp.where(({self.absolute(a)} <= {a.error}){uncertain}, 2.0, 0.0)", "e")
         return Node(value, error, False, a.nonnegative)
 
     def extreme(self, e: sympy.Max | sympy.Min) -> Node:
@@ -507,7 +528,10 @@ class ArrayCode:
         if not errors:
             return test, None, scalar
         size = "abs" if scalar else "xp.abs"
-        return test, f"{size}({left.value} - {right.value}) <= {' + '.join(errors)}", scalar
+        doubt = f"{size}({left.value} - {right.value}) <= {' + '.join(errors)}"
+        if not scalar and c.rhs == 0:
+            doubt = f"({doubt}){self.not_certainly_zero(c.lhs)}"
+        return test, doubt, scalar
 
     # -- overflow ----------------------------------------------------------------------------
 
@@ -520,7 +544,7 @@ class ArrayCode:
             factors = [amplifier, *(f"xp.maximum({self.absolute(a)}, 1.0)" for a in above)]
             factors += [f"xp.maximum(1.0 / {self.absolute(b)}, 1.0)" for b in below]
             largest = " * ".join(factors)
-        return self.let(f"xp.where({largest} <= largest, {error}, math.inf)", "e")
+        return self.let(f"xp.where({largest} + {error} <= largest, {error}, math.inf)", "e")
 
 
 def _in_place(name: str, e: ast.expr) -> list[str]:

@@ -17,7 +17,7 @@ HYPERPARAMETERS = (
         low_open=True,
         arguments=("etas[0]", "etaminus", "eta_minus"),
         absent=0.5,
-        trials=(0.5, 0.3, 0.9),
+        trials=(0.5, 0.3, 0.9, 0.999),
     ),
     Hyperparameter(
         "eta_plus",

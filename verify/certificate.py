@@ -150,7 +150,9 @@ def write_text(path: Path, text: str) -> None:
     with _writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_symlink() or (path.exists() and not path.is_file()):
-            path.write_text(text, encoding="utf-8", errors="backslashreplace")  # a link or a device is not to be replaced
+            path.write_text(
+                text, encoding="utf-8", errors="backslashreplace"
+            )  # a link or a device is not to be replaced
             return
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.")
         try:

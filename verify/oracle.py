@@ -24,9 +24,10 @@ from reference.lowering.ball import distance, exact_step
 from reference.rounding import FACTOR, PRECISIONS, Precision
 from reference.rule import unset_symbol
 from verify.errors import one_line
-from verify.lanes import DTYPES, as_float64, dtype_name, fill
-from verify.program import Edit, Filling, Parameter, Program, SetCount, Step
+from verify.lanes import DTYPES, as_float64, dtype_name
+from verify.program import Edit, Program, SetCount, Step
 from verify.subject import SUBJECT_ERRORS, LoadedSubject
+from verify.track import Track, gradient_tensor
 
 # Bulk float64 values are off by at most 1/FACTOR of an allowance (see reference.rounding).
 CERTAIN = (FACTOR - 1) / FACTOR
@@ -98,57 +99,6 @@ class SubjectRaised(Exception):
     """The subject raised where it had no reason to."""
 
 
-class _Track:
-    """One parameter as it is followed through a program."""
-
-    def __init__(self, spec: Parameter, program: Program):
-        dtype = DTYPES[program.dtype]
-        values = fill(spec.initial, spec.shape, dtype).to(program.device)
-        self.spec = spec
-        self.tensor = _laid_out(values, spec.layout)
-        self.leaf = self.tensor.requires_grad_(True)
-        if program.implementation == "differentiable":
-            self.tensor = self.leaf.clone()
-            self.tensor.retain_grad()
-        self.device = self.tensor.device
-        self.count = 0
-        self.before = as_float64(self.tensor)
-        self.seen: dict[str, Any] = {}
-        self.carried: dict[str, tuple[Any, Any]] = {}
-        self.set_variables: set[str] = set()
-        self.history: list[dict[str, Any]] = []
-        self.gradient: np.ndarray | None = None
-        # elements whose parameter or state has overflowed, as it may: nothing more can be said of them
-        self.dead: np.ndarray | None = None
-
-
-def _laid_out(values: torch.Tensor, layout: str) -> torch.Tensor:
-    """A copy of ``values`` in another memory layout (contiguous where the shape has no such layout)."""
-    if layout == "transposed" and values.ndim >= 2:
-        order = [*range(values.ndim - 2), values.ndim - 1, values.ndim - 2]
-        out = torch.empty_strided(
-            values.shape, _permuted_strides(values.shape, order), dtype=values.dtype, device=values.device
-        )
-    elif layout == "strided" and values.ndim >= 1:
-        wide = values.new_zeros((*values.shape[:-1], 2 * values.shape[-1]))
-        out = wide[..., ::2]
-    elif layout == "channels_last" and values.ndim == 4:
-        return values.clone().contiguous(memory_format=torch.channels_last)
-    else:
-        return values.clone(memory_format=torch.contiguous_format)
-    with torch.no_grad():
-        out.copy_(values)
-    return out.detach()
-
-
-def _permuted_strides(shape: torch.Size, order: list[int]) -> tuple[int, ...]:
-    strides, step = [0] * len(shape), 1
-    for axis in reversed(order):
-        strides[axis] = step
-        step *= max(1, shape[axis])
-    return tuple(strides)
-
-
 @contextmanager
 def quiet():
     """Silence warnings of the subject and of array code that meets infinities."""
@@ -195,7 +145,7 @@ class LockStep:
         self.in_subject = in_subject or (lambda inside: None)
         self.values = [dict(loaded.rule.defaults) | loaded.fixed | dict(g) for g in program.groups]
         self.optimizer: Any = None
-        self.tracks: list[_Track] = []
+        self.tracks: list[Track] = []
 
     # -- driving the subject -------------------------------------------------------------------
 
@@ -203,7 +153,7 @@ class LockStep:
         """Do every operation, stopping at the first mismatch or exception."""
         started = time.perf_counter()
         with quiet():
-            self.tracks = [_Track(p, self.program) for p in self.program.parameters]
+            self.tracks = [Track(p, self.program) for p in self.program.parameters]
             self.outcome.seconds.generation += time.perf_counter() - started
             try:
                 self._call(self._build)
@@ -263,7 +213,7 @@ class LockStep:
                 track.tensor.grad = None
                 track.gradient = None
                 continue
-            gradient = _gradient(filling, track.spec, self.program)
+            gradient = gradient_tensor(filling, track.spec, self.program)
             track.gradient = as_float64(gradient)
             if self.program.reuse_gradients and track.tensor.grad is not None:
                 with torch.no_grad():
@@ -302,7 +252,7 @@ class LockStep:
 
     # -- comparing -----------------------------------------------------------------------------
 
-    def _read_state(self, track: _Track) -> dict[str, Any]:
+    def _read_state(self, track: Track) -> dict[str, Any]:
         found = self.loaded.find_state(self.optimizer, track.tensor)
         state: dict[str, Any] = {}
         for name, value in found.items():
@@ -340,7 +290,7 @@ class LockStep:
             self._compare_count(operation, index, track)
             track.before, track.seen = after, state
 
-    def _replaced(self, operation: int, index: int, track: _Track) -> bool:
+    def _replaced(self, operation: int, index: int, track: Track) -> bool:
         """Whether the subject put a tensor of another kind in the place of a parameter."""
         now, spec = track.tensor, track.spec
         wanted = (tuple(spec.shape), DTYPES[self.program.dtype], track.device)
@@ -353,7 +303,7 @@ class LockStep:
         )
         return True
 
-    def _inputs(self, track: _Track) -> tuple[dict[str, Any], bool]:
+    def _inputs(self, track: Track) -> tuple[dict[str, Any], bool]:
         """Symbols before the step, and whether any state is carried by the reference."""
         v: dict[str, Any] = dict(self.values[track.spec.group])
         v |= {"p": track.before, "g": track.gradient, "t": track.count}
@@ -376,7 +326,7 @@ class LockStep:
                 v[unset_symbol(name).name] = int(name not in track.set_variables)
         return v, carried
 
-    def _compare_parameter(self, operation, index, track: _Track, after: np.ndarray, state: dict) -> None:
+    def _compare_parameter(self, operation, index, track: Track, after: np.ndarray, state: dict) -> None:
         v, carried = self._inputs(track)
         for name in self.variables:
             # how a scalar state tensor rounds is known once it is there; it rounds its initial value too
@@ -470,7 +420,7 @@ class LockStep:
         self._note_worst(name, ratios, error, got, v, carried, track, scalar)
         return None
 
-    def _bury(self, track: _Track, suspicious: np.ndarray) -> None:
+    def _bury(self, track: Track, suspicious: np.ndarray) -> None:
         finite = np.isfinite(as_float64(track.tensor))
         for value in self._read_state(track).values():
             if isinstance(value, np.ndarray):
@@ -482,7 +432,7 @@ class LockStep:
                 dead = np.repeat(dead.reshape(-1, 2).any(axis=1), 2)
             track.dead = dead if track.dead is None else track.dead | dead
 
-    def _count_not_verified(self, value, error, track: _Track) -> None:
+    def _count_not_verified(self, value, error, track: Track) -> None:
         size = self._size(value, track.before)
         self.outcome.not_verified += len(value) - int(np.count_nonzero(error < size))
 
@@ -532,7 +482,7 @@ class LockStep:
             return (0.0 if certain <= 0 else math.inf), middle
         return max(0.0, certain) / allowance, middle
 
-    def _exact(self, name: str, element: int, allowance: float, track: _Track):
+    def _exact(self, name: str, element: int, allowance: float, track: Track):
         """Enclosure of a new value, through all steps for which the state was carried."""
         resolution = {n: allowance for n in self.rule_step.outputs}
         exact: dict[str, Any] = {}
@@ -587,12 +537,12 @@ class LockStep:
             self.outcome.worst[name] = max(ratio, self.outcome.worst.get(name, 0.0))
         return None
 
-    def _coarse_state(self, name: str, track: _Track) -> Precision | None:
+    def _coarse_state(self, name: str, track: Track) -> Precision | None:
         if name == "p" or self.variables[name].scalar:
             return None
         return self._read_state(track).get("dtype_" + name)
 
-    def _compare_count(self, operation: int, index: int, track: _Track) -> None:
+    def _compare_count(self, operation: int, index: int, track: Track) -> None:
         if self.judge == "p":
             return
         count = self.loaded.find_count(self.optimizer, track.tensor)
@@ -604,7 +554,7 @@ class LockStep:
                 Mismatch("step", operation, track.count, index, 0, got, float(track.count), 0.0, math.inf)
             )
 
-    def _moved_without_gradient(self, operation, index, track: _Track, after: np.ndarray) -> None:
+    def _moved_without_gradient(self, operation, index, track: Track, after: np.ndarray) -> None:
         element = int(np.nonzero(~((after == track.before) | np.isnan(after)))[0][0])
         self.outcome.mismatches.append(
             Mismatch(
@@ -624,19 +574,6 @@ class LockStep:
 
 def _kind(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> str:
     return f"{dtype_name(dtype)} of shape {shape} on {device}"
-
-
-def _gradient(filling: Filling, spec: Parameter, program: Program) -> torch.Tensor:
-    dtype = DTYPES[program.dtype]
-    if filling.expanded:
-        one = fill(filling, (), dtype).to(program.device)
-        return one.expand(spec.shape)
-    values = fill(filling, spec.shape, dtype).to(program.device)
-    if spec.layout == "transposed_gradient":
-        return _laid_out(values, "transposed")
-    if spec.layout in ("strided", "channels_last"):
-        return _laid_out(values, spec.layout)
-    return values
 
 
 def _element(v: Mapping[str, Any], element: int) -> dict[str, Any]:

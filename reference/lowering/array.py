@@ -18,6 +18,8 @@ from typing import Any
 import sympy
 from sympy.logic.boolalg import BooleanFalse, BooleanTrue
 
+from reference.lowering.memory import freeing, in_place
+from reference.lowering.scalars import RUNTIME
 from reference.rule import RuleError, Step
 
 
@@ -60,7 +62,7 @@ class ArrayCode:
         name = self.name(prefix)
         if self.lanes & set(re.findall(r"\w+", expression)):
             self.lanes.add(name)
-            for line in _in_place(name, ast.parse(expression, mode="eval").body):
+            for line in in_place(name, ast.parse(expression, mode="eval").body):
                 self.emit(line)
         else:
             self.emit(f"{name} = {expression}")
@@ -104,7 +106,7 @@ class ArrayCode:
         for output in step.outputs:
             node = self.memo[step.new_symbol(output)]
             results.append(f"({node.value}, {node.error})")
-        body = "\n".join(_freeing(self.lines, " ".join(results)))
+        body = "\n".join(freeing(self.lines, " ".join(results)))
         return f"def evaluate(xp, u, tiny, w, w_entry, largest, v):\n{body}\n    return [{', '.join(results)}]\n"
 
     def leaf(self, symbol: sympy.Symbol, scalar: bool) -> Node:
@@ -547,35 +549,6 @@ class ArrayCode:
         return self.let(f"xp.where({largest} + {error} <= largest, {error}, math.inf)", "e")
 
 
-def _in_place(name: str, e: ast.expr) -> list[str]:
-    """Statements that assign an expression with as few new arrays as possible."""
-    if isinstance(e, ast.BinOp):
-        symbol = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}[type(e.op)]
-        if isinstance(e.left, ast.BinOp):
-            return [*_in_place(name, e.left), f"{name} {symbol}= {ast.unparse(e.right)}"]
-        if isinstance(e.right, ast.BinOp) and symbol in "+*":
-            return [*_in_place(name, e.right), f"{name} {symbol}= {ast.unparse(e.left)}"]
-    return [f"{name} = {ast.unparse(e)}"]
-
-
-def _freeing(lines: list[str], results: str) -> list[str]:
-    """Drop each array after its last use: memory that is used again at once stays in the cache."""
-    last: dict[str, int] = {}
-    made: set[str] = set()
-    for number, line in enumerate(lines):
-        for name in re.findall(r"\b[a-z]\d+\b", line):
-            last[name] = number
-        if line.startswith("    ") and line[4] != " " and (found := re.match(r"    ([a-z]\d+) = ", line)):
-            made.add(found[1])
-    kept = set(re.findall(r"\b[a-z]\d+\b", results))
-    dead: dict[int, list[str]] = {}
-    for name, number in last.items():
-        top_level = lines[number][4] != " " and not lines[number].endswith(":")
-        if name in made - kept and top_level:
-            dead.setdefault(number, []).append(name)
-    return [f"{line}; del {', '.join(dead[i])}" if i in dead else line for i, line in enumerate(lines)]
-
-
 def _is_denominator(e: sympy.Expr) -> bool:
     return isinstance(e, sympy.Pow) and bool(e.exp.is_negative) and bool(e.exp.is_number)
 
@@ -592,50 +565,6 @@ def _is_exact_everywhere(value: str) -> bool:
     except ValueError:
         return False
     return number == 0 or (2.0**-6 <= number <= 2.0**6 and math.frexp(number)[0] == 0.5)
-
-
-def _power(base: float, exponent: float) -> float:
-    try:
-        return float(base**exponent)
-    except (OverflowError, ZeroDivisionError):
-        return math.inf
-
-
-def _power_error(base, base_error, exponent, exponent_error, value, w) -> float:
-    if base == 0:
-        return _power(base_error, exponent)
-    relative = abs(exponent) * base_error / abs(base) + w
-    if exponent_error:
-        relative += abs(math.log(abs(base))) * exponent_error
-    return abs(value) * relative
-
-
-def _divide(top: float, bottom: float) -> float:
-    if bottom == 0:
-        return math.nan if top == 0 else math.copysign(math.inf, top)
-    return top / bottom
-
-
-def _ratio(error: float, size: float, below: bool = False) -> float:
-    """Relative error; of a divisor as it acts on the quotient, infinite when it may be zero."""
-    if error == 0:
-        return 0.0
-    room = size - error if below else size
-    return error / room if room > 0 else (math.inf if below else 0.0)
-
-
-def _inverse(size: float) -> float:
-    return 1.0 / size if size else math.inf
-
-
-_RUNTIME = {
-    "math": math,
-    "power": _power,
-    "power_error": _power_error,
-    "divide": _divide,
-    "ratio": _ratio,
-    "inverse": _inverse,
-}
 
 
 def array_source(step: Step, carried: bool = False, careful: bool = False) -> str:
@@ -661,6 +590,6 @@ def lower_to_arrays(step: Step, carried: bool = False, careful: bool = False) ->
         to unit roundoff and smallest number of the tensor that holds it, times the factor. An error of
         None means exact.
     """
-    namespace: dict[str, Any] = dict(_RUNTIME)
+    namespace: dict[str, Any] = dict(RUNTIME)
     exec(compile(array_source(step, carried, careful), f"<{step.rule.name}>", "exec"), namespace)
     return namespace["evaluate"]

@@ -163,7 +163,19 @@ class LockStep:
                         break
             except SubjectRaised as error:
                 self.outcome.error = str(error)
+            if self.program.implementation == "differentiable":
+                self._forget_graph()
         return self.outcome
+
+    def _forget_graph(self) -> None:
+        """Let go of the graph that differentiable steps have built, which can be large."""
+        state = getattr(self.optimizer, "state", None)
+        for track in self.tracks:
+            own = state.get(track.tensor) if isinstance(state, Mapping) else None
+            held = own.values() if isinstance(own, Mapping) else ()
+            for tensor in (track.tensor, *held):
+                if isinstance(tensor, torch.Tensor) and not tensor.is_leaf:
+                    tensor.detach_()
 
     def _call(self, function, *args):
         """Hand control to the subject, on the clock."""
@@ -645,16 +657,12 @@ def scalar_dtype(run: LockStep) -> str | None:
     """The lowest precision among scalar state tensors, None when all are Python numbers."""
     names = []
     for track in run.tracks:
-        try:
-            state = getattr(run.optimizer, "state", None)
-            own = state.get(track.tensor, {}) if isinstance(state, Mapping) else {}
-            lanes = {k for s in run.rule_step.state if not s.scalar for k in (s.name, *s.keys)}
-            names += [
-                dtype_name(x.dtype)
-                for k, x in own.items()
-                if isinstance(x, torch.Tensor) and x.ndim == 0 and x.is_floating_point() and k not in lanes
-            ]
-        except Exception:  # a subject whose state cannot be read has no scalar tensors to speak of
-            continue
+        own = run.loaded.own_state(run.optimizer, track.tensor)
+        lanes = {k for s in run.rule_step.state if not s.scalar for k in (s.name, *s.keys)}
+        names += [
+            dtype_name(x.dtype)
+            for k, x in own.items()
+            if isinstance(x, torch.Tensor) and x.ndim == 0 and x.is_floating_point() and k not in lanes
+        ]
     known = [n for n in names if n in PRECISIONS]
     return min(known, key=lambda n: PRECISIONS[n].digits) if known else None

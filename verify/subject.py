@@ -406,20 +406,25 @@ class LoadedSubject:
 
     # -- state -------------------------------------------------------------------------------
 
-    def find_state(self, optimizer, p: torch.Tensor) -> dict[str, Any]:
-        """State of a parameter by the rule's names, where it can be matched by key and shape."""
-        import torch
-
+    def own_state(self, optimizer, p: torch.Tensor) -> dict[Any, Any]:
+        """What the subject says it remembers of a parameter; nothing where that cannot be read."""
         with contextlib.suppress(Exception):
             state = getattr(optimizer, "state", None)
             own = state.get(p) if isinstance(state, Mapping) else None
             if isinstance(own, Mapping):
-                return {
-                    variable.name: value
-                    for variable in self.rule.state
-                    if (value := self._pick(own, variable, p, torch)) is not None
-                }
+                return dict(own)
         return {}
+
+    def find_state(self, optimizer, p: torch.Tensor) -> dict[str, Any]:
+        """State of a parameter by the rule's names, where it can be matched by key and shape."""
+        import torch
+
+        own = self.own_state(optimizer, p)
+        return {
+            variable.name: value
+            for variable in self.rule.state
+            if (value := self._pick(own, variable, p, torch)) is not None
+        }
 
     def _pick(self, own: Mapping, variable, p, torch):
         keys = (variable.name,) if not variable.keys else variable.keys
@@ -428,9 +433,11 @@ class LoadedSubject:
         for key in keys:
             value = own.get(key)
             if isinstance(value, torch.Tensor):
+                if value.layout != torch.strided or value.is_meta:
+                    continue  # it holds no numbers to look at
                 fits = value.shape == p.shape and value.is_complex() == p.is_complex()
                 if variable.scalar:
-                    fits = value.numel() == 1
+                    fits = value.numel() == 1 and value.element_size() > 1
                 if fits and (value.is_floating_point() or value.is_complex()):
                     return value
             elif variable.scalar and isinstance(value, int | float) and not isinstance(value, bool):
@@ -441,16 +448,11 @@ class LoadedSubject:
         """The step counter of a parameter, or None."""
         import torch
 
-        with contextlib.suppress(Exception):
-            state = getattr(optimizer, "state", None)
-            own = state.get(p) if isinstance(state, Mapping) else None
-            if isinstance(own, Mapping):
-                key = self.subject.state_keys.get("step", "step")
-                value = own.get(key)
-                if isinstance(value, torch.Tensor) and value.numel() == 1:
-                    return value
-                if isinstance(value, int | float) and not isinstance(value, bool):
-                    return value
+        value = self.own_state(optimizer, p).get(self.subject.state_keys.get("step", "step"))
+        if isinstance(value, torch.Tensor) and value.numel() == 1 and not value.is_meta:
+            return value
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return value
         return None
 
 

@@ -278,7 +278,7 @@ class Worker:
             # their scalars are tensors by design
             context.scalars = scalar_dtype(run) or "float64"
         plain = context.dtype in ("float32", "float64") and context.implementation == "for-loop"
-        if outcome.error and not plain:
+        if outcome.error and not plain and not _ends(outcome.error):
             return Report(status="not-applicable", reason=f"the subject refuses: {outcome.error}")
         return None
 
@@ -311,6 +311,11 @@ class Worker:
             "split": vars(report.seconds),
             "speed": report.speed,
         }
+
+
+def _ends(error: str) -> bool:
+    """Whether an exception is no refusal but the end of the process, or of its memory."""
+    return error.startswith(("SystemExit", "GeneratorExit", "MemoryError")) or "can't allocate memory" in error
 
 
 def device_present(torch, device: str) -> bool:

@@ -67,12 +67,11 @@ def state_dtype(context: Context) -> Report:
 def low_state(run: LockStep) -> tuple[str, str] | None:
     """Key and dtype of a state tensor of the first parameter that is kept in a lower dtype, undeclared."""
     track, subject = run.tracks[0], run.loaded.subject
-    held = getattr(run.optimizer, "state", {})
-    own = held.get(track.tensor, {}) if hasattr(held, "get") else {}
+    own = run.loaded.own_state(run.optimizer, track.tensor)
     declared = set(subject.low_precision_state)
     declared |= {subject.state_keys[name] for name in declared if name in subject.state_keys}
     wanted = PRECISIONS[run.program.dtype]
-    for key, value in own.items() if hasattr(own, "items") else ():
+    for key, value in own.items():
         if not isinstance(value, torch.Tensor) or value.shape != track.tensor.shape or key in declared:
             continue
         found = PRECISIONS.get(dtype_name(value.dtype))

@@ -63,11 +63,6 @@ class HangsWhenBuilt(Descent):
         time.sleep(1e6)
 
 
-class EndsWhenBuilt(Descent):
-    def begin(self):
-        os._exit(5)
-
-
 class Unprintable(Exception):
     def __str__(self):
         raise ValueError("no text")

@@ -34,7 +34,8 @@ _HOOKS: dict[str, dict] = {
     if name.startswith("_global_") and isinstance(registry, dict)
 }
 # attributes that torch itself sets lazily or on the way
-_OWN_BUSINESS = {"__dict__", "__warningregistry__", "__doc__", "_dynamo", "_inductor", "_export"}
+# (Storage goes with the default dtype)
+_OWN_BUSINESS = {"__dict__", "__warningregistry__", "__doc__", "_dynamo", "_inductor", "_export", "Storage"}
 
 
 def _attributes() -> list[dict[str, Any]]:

@@ -154,15 +154,14 @@ def write_text(path: Path, text: str) -> None:
                 text, encoding="utf-8", errors="backslashreplace"
             )  # a link or a device is not to be replaced
             return
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.")
+        unfinished = path.with_name(f".{path.name[:40]}.{os.getpid()}")
         try:
-            with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
+            with unfinished.open("w", encoding="utf-8", errors="backslashreplace") as file:
                 file.write(text)
-            os.replace(name, path)
-        except BaseException:
+            os.replace(unfinished, path)
+        finally:
             with suppress(OSError):
-                os.unlink(name)
-            raise
+                unfinished.unlink()
 
 
 @contextmanager

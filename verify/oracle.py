@@ -84,6 +84,7 @@ class Outcome:
     error: str | None = None
     error_operation: int = -1
     unsupported: str | None = None
+    refused: str | None = None
     worst: dict[str, float] = field(default_factory=dict)
     element_steps: int = 0
     not_verified: int = 0
@@ -162,7 +163,10 @@ class LockStep:
                     if self.outcome.mismatches or self.outcome.unsupported:
                         break
             except SubjectRaised as error:
-                self.outcome.error = str(error)
+                if self.optimizer is None and isinstance(error.__cause__, ValueError):
+                    self.outcome.refused = str(error)
+                else:
+                    self.outcome.error = str(error)
             if self.program.implementation == "differentiable":
                 self._forget_graph()
         return self.outcome
@@ -235,6 +239,8 @@ class LockStep:
 
     def _set_count(self, count: int) -> None:
         def reload() -> str | None:
+            if not hasattr(self.optimizer, "state_dict"):
+                return "it has no state_dict"
             saved = _copy(self.optimizer.state_dict())
             known = {"step", self.loaded.subject.state_keys.get("step", "step")}
             for s in self.loaded.rule.state:
@@ -654,15 +660,23 @@ def run_program(
 
 
 def scalar_dtype(run: LockStep) -> str | None:
-    """The lowest precision among scalar state tensors, None when all are Python numbers."""
-    names = []
+    """The lowest precision among the scalars of the rule that the subject keeps in tensors.
+
+    None when all are Python numbers. Nothing below float32 excuses anything: a counter in bfloat16
+    is a finding, and not the precision of what is computed from it.
+    """
+    subject = run.loaded.subject
+    keys = {subject.state_keys.get("step", "step")}
+    for s in run.rule_step.state:
+        if s.scalar:
+            keys |= {s.name, *s.keys, subject.state_keys.get(s.name, s.name)}
+    found = []
     for track in run.tracks:
         own = run.loaded.own_state(run.optimizer, track.tensor)
-        lanes = {k for s in run.rule_step.state if not s.scalar for k in (s.name, *s.keys)}
-        names += [
-            dtype_name(x.dtype)
-            for k, x in own.items()
-            if isinstance(x, torch.Tensor) and x.ndim == 0 and x.is_floating_point() and k not in lanes
-        ]
-    known = [n for n in names if n in PRECISIONS]
-    return min(known, key=lambda n: PRECISIONS[n].digits) if known else None
+        for key in keys:
+            value = own.get(key)
+            if isinstance(value, torch.Tensor) and value.numel() == 1 and value.is_floating_point():
+                found.append(dtype_name(value.dtype))
+    if not found:
+        return None
+    return "float64" if set(found) == {"float64"} else "float32"

@@ -18,7 +18,7 @@ from verify.program import POOL_SIZE, TAME, Edit, Filling, Operation, Parameter,
 
 # Sizes around vector registers: 8 and 16 floats, 4 and 8 doubles, and unrolled loops of them.
 TAIL_SIZES = (1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 129)
-SMALL_SHAPES = ((1,), (), (3,), (2, 3), (17,), (1, 1))
+SMALL_SHAPES = ((1,), (), (3,), (2, 3), (17,), (1, 1), (2, 3, 4), (8, 16), (2, 1, 2, 3))
 TAME_STARTS = st.integers(0, TAME - 1)
 POOL_STARTS = st.integers(0, POOL_SIZE - 1)
 

@@ -39,7 +39,6 @@ def survey(plan: Plan, file: Path | None = None) -> int:
     faults: list[str] = []
     interrupted = False
     environment: dict[str, Any] = {}
-    print(f"{'subject':<24} {'verdict':<14} {'worst':>6}  where")
     for name in [name for rule in RULES.values() for name in rule.torch]:
         certificate = certify(Subject(name), plan)
         if certificate.interrupted:
@@ -49,6 +48,8 @@ def survey(plan: Plan, file: Path | None = None) -> int:
         faults += certificate.faults
         row = row_for(certificate)
         rows.append(row)
+        if len(rows) == 1:
+            print(f"{'subject':<24} {'verdict':<14} {'worst':>6}  where")
         ratio = f"{row['worst_ratio']:.3f}" if row["worst_ratio"] is not None else "–"
         print(f"{name:<24} {row['verdict']:<14} {ratio:>6}  {row['quantity']}, {row['where']}", flush=True)
         for finding in certificate.findings:

@@ -277,6 +277,7 @@ class Worker:
         if context.implementation in ("differentiable", "capturable"):
             # their scalars are tensors by design
             context.scalars = scalar_dtype(run) or "float64"
+        outcome.error = outcome.error or outcome.refused
         plain = context.dtype in ("float32", "float64") and context.implementation == "for-loop"
         if outcome.error and not plain and not _ends(outcome.error):
             return Report(status="not-applicable", reason=f"the subject refuses: {outcome.error}")

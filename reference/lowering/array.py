@@ -423,12 +423,12 @@ class ArrayCode:
     def sign(self, a: Node, uncertain: str) -> Node:
         if a.scalar:
             value = self.let(f"float(({a.value} > 0) - ({a.value} < 0))")
-            error = self.let(f"2.0 if abs({a.value}) <= {a.error} else 0.0", "e") if a.error else None
+            error = self.let(f"2.0 if abs({a.value}) <= {a.error} > 0 else 0.0", "e") if a.error else None
             return Node(value, error, True, a.nonnegative)
         value = self.let(f"xp.sign({a.value})")
         if a.error is None:
             return Node(value, None, False, a.nonnegative)
-        error = self.let(f"xp.where(({self.absolute(a)} <= {a.error}){uncertain}, 2.0, 0.0)", "e")
+        error = self.let(f"xp.where(({self.absolute(a)} <= {a.error}) & ({a.error} > 0){uncertain}, 2.0, 0.0)", "e")
         return Node(value, error, False, a.nonnegative)
 
     def extreme(self, e: sympy.Max | sympy.Min) -> Node:
@@ -530,9 +530,11 @@ class ArrayCode:
         if not errors:
             return test, None, scalar
         size = "abs" if scalar else "xp.abs"
-        doubt = f"{size}({left.value} - {right.value}) <= {' + '.join(errors)}"
+        error = " + ".join(errors)
+        join = "and" if scalar else "&"
+        doubt = f"({size}({left.value} - {right.value}) <= {error}) {join} ({error} > 0)"
         if not scalar and c.rhs == 0:
-            doubt = f"({doubt}){self.not_certainly_zero(c.lhs)}"
+            doubt += self.not_certainly_zero(c.lhs)
         return test, doubt, scalar
 
     # -- overflow ----------------------------------------------------------------------------

@@ -64,6 +64,10 @@ class Report:
         if outcome.worst and not outcome.failed:
             # what an outcome was given as the worst so far is part of its own worst
             self.worst_quantity, self.worst_ratio = max(outcome.worst.items(), key=lambda item: item[1])
+        if outcome.refused:
+            note = f"the constructor refuses some values that the rule allows: {outcome.refused}"
+            if note not in self.notes:
+                self.notes.append(note)
         if outcome.scalars != "float64":
             note = f"numbers common to all elements were judged in {outcome.scalars}, as the subject keeps them"
             if note not in self.notes:

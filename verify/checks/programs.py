@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from reference.rule import Options, UpdateRule
@@ -10,10 +11,14 @@ from verify.program import Edit, Filling, Parameter, Program, Repeat, Step
 
 
 def first_trials(context: Context, number: int = 0) -> dict[str, float]:
-    """A value for each hyperparameter the subject takes: its first trial, or a later one."""
+    """A value for each hyperparameter the subject takes: its first trial, or a later one that is not zero."""
     loaded = context.loaded
-    trials = {h.name: h.trials or (h.default,) for h in loaded.rule.hyperparameters if h.name not in loaded.fixed}
-    return {name: values[min(number, len(values) - 1)] for name, values in trials.items()}
+    found = {}
+    for h in loaded.rule.hyperparameters:
+        if h.name not in loaded.fixed:
+            active = [x for x in h.trials if x] or list(h.trials) or [h.default]
+            found[h.name] = active[min(number, len(active) - 1)] if number else (h.trials or (h.default,))[0]
+    return found
 
 
 def choices_of(context: Context) -> list[Options]:
@@ -33,7 +38,9 @@ def sweep(context: Context) -> Iterator[Program]:
     choices = choices_of(context)
     number = 0
     for h in rule.hyperparameters:
-        for trial in h.trials if h.name in first else ():
+        # what the rule allows at the edge and by default is tried too
+        edge = [h.low] if not h.low_open and math.isfinite(h.low) else []
+        for trial in dict.fromkeys([*h.trials, h.default, *edge]) if h.name in first else ():
             values = {**first, h.name: trial}
             full = {**loaded.fixed, **values}
             fitting = [o for o in choices if rule.constraint(full, o)]
@@ -58,6 +65,7 @@ def scenarios(context: Context) -> Iterator[Program]:
     rule, loaded = context.loaded.rule, context.loaded
     first, second = first_trials(context), first_trials(context, 1)
     choices = choices_of(context)
+    yield many_parameters(context)
     for number, options in enumerate(choices[:16]):
         settings = [v for v in (first, second) if rule.constraint({**loaded.fixed, **v}, options)]
         if not settings:
@@ -88,17 +96,41 @@ def scenarios(context: Context) -> Iterator[Program]:
         if not context.editable:
             continue
         yield from _switched_on(context, values, options)
-        other = {**values, **{k: v for k, v in settings[-1].items() if k in context.editable}}
-        apart = tuple(Parameter((n,), g, Filling(70 * number + n)) for n, g in ((4, 0), (2, 0), (4, 1), (3, 1)))
-        edits: list = [gradients(True, True, True, True, at=11)]
-        now = [dict(values), dict(other)]
-        for k, name in enumerate(sorted(context.editable)):
-            group = k % 2
+        yield from _edited(context, values, options)
+
+
+def _edited(context: Context, values: dict[str, float], options) -> Iterator[Program]:
+    """Three groups that differ in every hyperparameter, and an edit of each, in two of the groups."""
+    rule, loaded = context.loaded.rule, context.loaded
+    groups = [values]
+    for later in (first_trials(context, 1), first_trials(context, 2)):
+        other = {**values, **{k: v for k, v in later.items() if k in context.editable}}
+        if rule.constraint({**loaded.fixed, **other}, options):
+            groups.append(other)
+    parameters = tuple(Parameter((3,), g, Filling(70 + 9 * g)) for g in range(len(groups)))
+
+    def step(at: int) -> Step:
+        return Step(tuple(Filling(at + 17 * g) for g in range(len(groups))))
+
+    operations: list = [step(11), step(12)]
+    now = [dict(g) for g in groups]
+    for k, name in enumerate(sorted(context.editable)):
+        for group in {k % len(groups), (k + 1) % len(groups)}:
             changed = {**now[group], name: _another(rule, name, now[group][name])}
             if rule.constraint({**loaded.fixed, **changed}, options):
                 now[group] = changed
-                edits += [Edit(group, name, changed[name]), gradients(True, True, True, True, at=20 + k)]
-        yield context.program(groups=(values, other), options=dict(options), parameters=apart, operations=tuple(edits))
+                operations.append(Edit(group, name, changed[name]))
+        operations += [step(20 + 2 * k), step(21 + 2 * k)]
+    yield context.program(
+        groups=tuple(groups), options=dict(options), parameters=parameters, operations=tuple(operations)
+    )
+
+
+def many_parameters(context: Context) -> Program:
+    """More parameters than an implementation may take at once."""
+    parameters = tuple(Parameter((1,), 0, Filling(31 * k)) for k in range(70))
+    steps = tuple(Step(tuple(Filling(7 + 13 * k + j) for k in range(70))) for j in range(2))
+    return context.program(groups=(first_trials(context),), parameters=parameters, operations=steps)
 
 
 def _switched_on(context: Context, values: dict[str, float], options) -> Iterator[Program]:

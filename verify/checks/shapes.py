@@ -6,7 +6,7 @@ import math
 
 from verify.checks import check
 from verify.checks.context import Context, Report, shrink
-from verify.checks.programs import first_trials
+from verify.checks.programs import choices_of, first_trials
 from verify.lanes import DTYPES, as_float64, fill
 from verify.program import Filling, Parameter, Program, SetCount, Step
 from verify.strategies import TAIL_SIZES
@@ -17,7 +17,8 @@ from verify.strategies import TAIL_SIZES
     "Step counts stay right across 255 to 258 and 2047 to 2050.",
 )
 def counter(context: Context) -> Report:
-    """A state is saved, its step counters are set to 254 or 2046, and it is loaded back; then four steps.
+    """A state is saved, its step counters are set to 98, 254, 998, 2046 or 9998, and it is loaded back;
+    then four steps.
 
     A counter kept in bfloat16 stands still at 256, in float16 at 2048, in uint8 it wraps. Where the
     state holds no counter that can be set, the steps are really taken (up to 258 of them).
@@ -30,8 +31,11 @@ def counter(context: Context) -> Report:
     shape = (64,)
     gradients = [Step((Filling(977 * k + 5),)) for k in range(6)]
     place = dict(groups=(values,), parameters=(Parameter(shape, 0, Filling(301)),))
-    for start in (254, 2046):
-        program = context.program(**place, operations=(gradients[0], SetCount(start), *gradients[1:5]))
+    choices = [o for o in choices_of(context) if rule.constraint({**context.loaded.fixed, **values}, o)]
+    for number, start in enumerate((254, 2046, 98, 998, 9998)):
+        operations = (gradients[0], SetCount(start), *gradients[1:5])
+        options = dict(choices[number % len(choices)]) if choices else {}
+        program = context.program(**place, options=options, operations=operations)
         if not _count_program(context, report, program):
             return report
     if report.status == "not-applicable":
@@ -88,6 +92,11 @@ LAYOUT_CASES = (
     ((0,), "contiguous", False),
     ((3, 0), "contiguous", False),
     ((1, 1, 1), "contiguous", False),
+    ((2, 3, 4), "contiguous", False),
+    ((4, 2, 3), "transposed", False),
+    ((8, 16), "contiguous", False),
+    ((2, 3, 2, 2), "contiguous", False),
+    ((2, 1, 3, 1, 2), "contiguous", False),
 )
 
 
@@ -103,7 +112,8 @@ def layouts(context: Context) -> Report:
     """
     report = Report()
     values = first_trials(context)
-    for shape, layout, expanded in LAYOUT_CASES:
+    choices = [o for o in choices_of(context) if context.loaded.rule.constraint({**context.loaded.fixed, **values}, o)]
+    for number, (shape, layout, expanded) in enumerate(LAYOUT_CASES):
         for beside in (False, True):
             parameters = [Parameter(shape, 0, Filling(len(shape) + 40), layout)]
             gradients = [[Filling(500 + 77 * k, expanded=expanded)] for k in range(2)]
@@ -113,6 +123,7 @@ def layouts(context: Context) -> Report:
                     g.append(Filling(900 + k))
             program = context.program(
                 groups=(values,),
+                options=dict(choices[number % len(choices)]) if choices else {},
                 parameters=tuple(parameters),
                 operations=tuple(Step(tuple(g)) for g in gradients),
             )

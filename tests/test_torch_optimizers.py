@@ -224,7 +224,7 @@ BUGS = {
             dtype="bfloat16", groups=({"lr": 0.5, "eta_minus": 0.999},), parameters=(one(1.0),),
             operations=(step(1.0),),
         ),
-        "p",
+        "prev",
     ),
     # RMSprop makes momentum_buffer at the first step alone, and only if momentum > 0 by then.
     "RMSprop, momentum switched on": (

@@ -111,6 +111,10 @@ def limit_memory(bytes_more: int) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (data + bytes_more, resource.getrlimit(resource.RLIMIT_DATA)[1]))
 
 
+# exceptions by which an optimizer says that it does not support a dtype or an implementation
+REFUSALS = ("RuntimeError", "NotImplementedError", "TypeError", "ValueError", "AssertionError")
+
+
 class Worker:
     """A loaded subject and the checks, in one process."""
 
@@ -279,7 +283,8 @@ class Worker:
             context.scalars = scalar_dtype(run) or "float64"
         outcome.error = outcome.error or outcome.refused
         plain = context.dtype in ("float32", "float64") and context.implementation == "for-loop"
-        if outcome.error and not plain and not _ends(outcome.error):
+        refused = outcome.error or ""
+        if refused.startswith(REFUSALS) and "can't allocate memory" not in refused and not plain:
             return Report(status="not-applicable", reason=f"the subject refuses: {outcome.error}")
         return None
 
@@ -312,11 +317,6 @@ class Worker:
             "split": vars(report.seconds),
             "speed": report.speed,
         }
-
-
-def _ends(error: str) -> bool:
-    """Whether an exception is no refusal but the end of the process, or of its memory."""
-    return error.startswith(("SystemExit", "GeneratorExit", "MemoryError")) or "can't allocate memory" in error
 
 
 def device_present(torch, device: str) -> bool:

@@ -40,7 +40,7 @@ def step(context: Context) -> Report:
 
     One parameter with thousands of elements filled with hostile numbers (zeros of both signs, ties,
     subnormals, every binade, p and g of equal and of wildly different size), hyperparameters that are
-    large enough for every mistake to show, all options, up to 24 steps. Before each step the reference
+    large enough for every mistake to show, all options in turn, up to 72 steps. Before each step the reference
     starts from the subject's own parameter and state, so each step is judged alone; whatever is outside
     its allowance in bulk is confirmed in ball arithmetic.
 

@@ -528,7 +528,7 @@ class LockStep:
         before = v[name] if scalar else v[name][where]
         useful = np.isfinite(error) & (error < self._size(value, before)) | (error == 0)
         if track.tensor.is_complex() and not scalar:
-            useful &= _partner_is_finite(v, where)
+            useful &= _partner_is_finite(v, where) & self._is_bounded(name, careful, v, where ^ 1)
         ratios = np.where(useful, np.abs(got[where] - value) / error, -1.0)
         ratios = np.where(np.isnan(ratios), np.where(useful, math.inf, -1.0), ratios)
         if (error == 0).any():
@@ -554,6 +554,13 @@ class LockStep:
                 )
             self.outcome.worst[name] = max(ratio, self.outcome.worst.get(name, 0.0))
         return None
+
+    def _is_bounded(self, name, careful, v: dict, where: np.ndarray) -> np.ndarray:
+        """Whether the allowance of elements is finite: nan in one part of a complex number spreads to the other."""
+        subset = {k: (x[where] if isinstance(x, np.ndarray) else x) for k, x in v.items()}
+        results = dict(zip(self.rule_step.outputs, self._evaluate(careful, subset), strict=True))
+        error = results[name][1]
+        return np.isfinite(np.broadcast_to(0.0 if error is None else error, where.shape))
 
     def _coarse_state(self, name: str, track: Track) -> Precision | None:
         if name == "p" or self.variables[name].scalar:

@@ -5,46 +5,23 @@ exact       1   got 0   error 1 = 2.25e+15 × allowance
 first wrong quantity: sum
 smallest    build [] with lr=1, lr_decay=0, weight_decay=0, initial_accumulator_value=0, eps=1 and [] with lr=1, lr_decay=0, weight_decay=0, initial_accumulator_value=0, eps=1 and [tensor(1,)] with lr=1, lr_decay=0, weight_decay=0, initial_accumulator_value=1, eps=1; step(grad=0, 0)
 """
-
-import importlib
 import sys
 
 import torch
+import importlib
 
 sys.path.insert(0, "")
-Optimizer = importlib.import_module("torch.optim").Adagrad
+Optimizer = importlib.import_module('torch.optim').Adagrad
 
 torch.set_num_threads(1)
 dtype = torch.complex128
-p0 = (
-    torch.view_as_complex(torch.tensor([0.0, 0.0], dtype=torch.float64).to(torch.float64).reshape((1, 2)))
-    .to("cpu")
-    .detach()
-    .requires_grad_(True)
-)
+p0 = torch.view_as_complex(torch.tensor([0.0, 0.0], dtype=torch.float64).to(torch.float64).reshape((1, 2))).to('cpu').detach().requires_grad_(True)
 p0 = p0.clone()
 p0.retain_grad()
-optimizer = Optimizer(
-    [
-        {"params": []},
-        {"params": [], "lr": 1.0, "lr_decay": 0.0, "weight_decay": 0.0, "initial_accumulator_value": 0.0, "eps": 1.0},
-        {"params": [p0], "lr": 1.0, "lr_decay": 0.0, "weight_decay": 0.0, "initial_accumulator_value": 1.0, "eps": 1.0},
-    ],
-    lr=1.0,
-    lr_decay=0.0,
-    weight_decay=0.0,
-    initial_accumulator_value=0.0,
-    eps=1.0,
-    maximize=False,
-    foreach=False,
-    fused=False,
-    differentiable=True,
-)
-p0.grad = torch.view_as_complex(torch.tensor([0.0, 0.0], dtype=torch.float64).to(torch.float64).reshape((1, 2))).to(
-    "cpu"
-)
+optimizer = Optimizer([{"params": []}, {"params": [], 'lr': 1.0, 'lr_decay': 0.0, 'weight_decay': 0.0, 'initial_accumulator_value': 0.0, 'eps': 1.0}, {"params": [p0], 'lr': 1.0, 'lr_decay': 0.0, 'weight_decay': 0.0, 'initial_accumulator_value': 1.0, 'eps': 1.0}], lr=1.0, lr_decay=0.0, weight_decay=0.0, initial_accumulator_value=0.0, eps=1.0, maximize=False, foreach=False, fused=False, differentiable=True)
+p0.grad = torch.view_as_complex(torch.tensor([0.0, 0.0], dtype=torch.float64).to(torch.float64).reshape((1, 2))).to('cpu')
 optimizer.step()
-found = torch.as_tensor(optimizer.state[p0]["sum"]).detach()
+found = torch.as_tensor(optimizer.state[p0]['sum']).detach()
 found = torch.view_as_real(found.resolve_conj()) if found.is_complex() else found
 got = found.reshape(-1)[0].double().item()
 exact, allowance = 1.0, 4.440892098500626e-16

@@ -5,124 +5,21 @@ exact       0   got -0.00521850586   error 0.0052 = 4.19e+36 × allowance
 first wrong quantity: exp_avg
 smallest    build [tensor(5, 7) transposed] with lr=1, beta1=0, beta2=0, eps=1, weight_decay=0; step(grad=pool[500:])
 """
-
-import importlib
 import sys
 
 import torch
+import importlib
 
 sys.path.insert(0, "")
-Optimizer = importlib.import_module("torch.optim").Adam
+Optimizer = importlib.import_module('torch.optim').Adam
 
 torch.set_num_threads(1)
 dtype = torch.bfloat16
-p0 = (
-    torch.tensor(
-        [
-            -0.9375,
-            0.38671875,
-            0.640625,
-            0.6171875,
-            14.0625,
-            -0.099609375,
-            -0.314453125,
-            -9.09171411964113e-39,
-            -0.25,
-            0.061279296875,
-            -0.00836181640625,
-            1.0,
-            2.46875,
-            1.125,
-            -0.337890625,
-            -24.0,
-            0.7109375,
-            -0.47265625,
-            6.0,
-            0.083984375,
-            13.0,
-            -0.06591796875,
-            -5.0509522886895166e-39,
-            -0.10791015625,
-            -1.609375,
-            0.34375,
-            2.7398527890909463e-11,
-            1.0859375,
-            3.397913357845675e-39,
-            4.0,
-            0.67578125,
-            1.0078125,
-            -12.0,
-            -3.21875,
-            0.0,
-        ],
-        dtype=torch.float64,
-    )
-    .to(dtype)
-    .reshape((5, 7))
-    .mT.contiguous()
-    .mT.to("cpu")
-    .detach()
-    .requires_grad_(True)
-)
-optimizer = Optimizer(
-    [p0],
-    lr=1.0,
-    betas=(0.0, 0.0),
-    eps=1.0,
-    weight_decay=0.0,
-    amsgrad=False,
-    decoupled_weight_decay=False,
-    maximize=False,
-    foreach=False,
-    fused=True,
-)
-p0.grad = (
-    torch.tensor(
-        [
-            0.75,
-            0.0,
-            3.5,
-            -0.016357421875,
-            -0.94921875,
-            -0.005218505859375,
-            0.23046875,
-            -1.9453125,
-            -980.0,
-            0.017578125,
-            0.004608154296875,
-            -2.9355287551879883e-06,
-            -10.6875,
-            -7.73686670285656e-16,
-            -0.75,
-            -1.1640625,
-            1.8515625,
-            -0.42578125,
-            0.00164794921875,
-            -0.392578125,
-            -0.0205078125,
-            12.875,
-            -0.212890625,
-            -627065225216.0,
-            -0.435546875,
-            1.125,
-            -1.4749288779638374e17,
-            0.388671875,
-            -6.0,
-            1.7421875,
-            1.3828125,
-            -3.5,
-            4227858432.0,
-            0.87890625,
-            -2.359375,
-        ],
-        dtype=torch.float64,
-    )
-    .to(dtype)
-    .reshape((5, 7))
-    .to("cpu")
-)
+p0 = torch.tensor([-0.9375, 0.38671875, 0.640625, 0.6171875, 14.0625, -0.099609375, -0.314453125, -9.09171411964113e-39, -0.25, 0.061279296875, -0.00836181640625, 1.0, 2.46875, 1.125, -0.337890625, -24.0, 0.7109375, -0.47265625, 6.0, 0.083984375, 13.0, -0.06591796875, -5.0509522886895166e-39, -0.10791015625, -1.609375, 0.34375, 2.7398527890909463e-11, 1.0859375, 3.397913357845675e-39, 4.0, 0.67578125, 1.0078125, -12.0, -3.21875, 0.0], dtype=torch.float64).to(dtype).reshape((5, 7)).mT.contiguous().mT.to('cpu').detach().requires_grad_(True)
+optimizer = Optimizer([p0], lr=1.0, betas=(0.0, 0.0), eps=1.0, weight_decay=0.0, amsgrad=False, decoupled_weight_decay=False, maximize=False, foreach=False, fused=True)
+p0.grad = torch.tensor([0.75, 0.0, 3.5, -0.016357421875, -0.94921875, -0.005218505859375, 0.23046875, -1.9453125, -980.0, 0.017578125, 0.004608154296875, -2.9355287551879883e-06, -10.6875, -7.73686670285656e-16, -0.75, -1.1640625, 1.8515625, -0.42578125, 0.00164794921875, -0.392578125, -0.0205078125, 12.875, -0.212890625, -627065225216.0, -0.435546875, 1.125, -1.4749288779638374e+17, 0.388671875, -6.0, 1.7421875, 1.3828125, -3.5, 4227858432.0, 0.87890625, -2.359375], dtype=torch.float64).to(dtype).reshape((5, 7)).to('cpu')
 optimizer.step()
-found = torch.as_tensor(optimizer.state[p0]["exp_avg"]).detach()
+found = torch.as_tensor(optimizer.state[p0]['exp_avg']).detach()
 got = found.reshape(-1)[1].double().item()
 exact, allowance = 0.0, 1.2440839870152875e-39
 print("got  ", got)

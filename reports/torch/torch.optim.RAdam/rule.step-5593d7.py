@@ -5,36 +5,19 @@ exact       0   got nan   error nan = beyond any allowance
 first wrong quantity: the parameter (exp_avg, exp_avg_sq agree)
 smallest    build [tensor(1,)] with lr=1, beta1=0, beta2=0, eps=0, weight_decay=0; step(grad=0, 0)
 """
-
-import importlib
 import sys
 
 import torch
+import importlib
 
 sys.path.insert(0, "")
-Optimizer = importlib.import_module("torch.optim").RAdam
+Optimizer = importlib.import_module('torch.optim').RAdam
 
 torch.set_num_threads(1)
 dtype = torch.complex128
-p0 = (
-    torch.view_as_complex(torch.tensor([0.0, 0.0], dtype=torch.float64).to(torch.float64).reshape((1, 2)))
-    .to("cpu")
-    .detach()
-    .requires_grad_(True)
-)
-optimizer = Optimizer(
-    [p0],
-    lr=1.0,
-    betas=(0.0, 0.0),
-    eps=0.0,
-    weight_decay=0.0,
-    decoupled_weight_decay=False,
-    maximize=False,
-    foreach=True,
-)
-p0.grad = torch.view_as_complex(torch.tensor([0.0, 0.0], dtype=torch.float64).to(torch.float64).reshape((1, 2))).to(
-    "cpu"
-)
+p0 = torch.view_as_complex(torch.tensor([0.0, 0.0], dtype=torch.float64).to(torch.float64).reshape((1, 2))).to('cpu').detach().requires_grad_(True)
+optimizer = Optimizer([p0], lr=1.0, betas=(0.0, 0.0), eps=0.0, weight_decay=0.0, decoupled_weight_decay=False, maximize=False, foreach=True)
+p0.grad = torch.view_as_complex(torch.tensor([0.0, 0.0], dtype=torch.float64).to(torch.float64).reshape((1, 2))).to('cpu')
 optimizer.step()
 found = torch.as_tensor(p0).detach()
 found = torch.view_as_real(found.resolve_conj()) if found.is_complex() else found

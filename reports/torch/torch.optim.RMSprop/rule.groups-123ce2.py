@@ -3,85 +3,23 @@
 the subject raised KeyError: 'momentum_buffer'
 smallest    build [tensor(5,)] with lr=1, alpha=0, eps=1, weight_decay=0, momentum=0; step(grad=pool[28:]); group 0 momentum=1; step(grad=pool[29:])
 """
-
-import importlib
 import sys
 
 import torch
+import importlib
 
 sys.path.insert(0, "")
-Optimizer = importlib.import_module("torch.optim").RMSprop
+Optimizer = importlib.import_module('torch.optim').RMSprop
 
 torch.set_num_threads(1)
 dtype = torch.complex64
-p0 = (
-    torch.view_as_complex(
-        torch.tensor(
-            [
-                8.579581489698285e-11,
-                -21217472.0,
-                -0.10952499508857727,
-                0.02464219368994236,
-                -3.624013900756836,
-                0.1631157398223877,
-                0.05739559978246689,
-                0.04040917754173279,
-                -1.5069283246994019,
-                -0.0118697639554739,
-            ],
-            dtype=torch.float64,
-        )
-        .to(torch.float32)
-        .reshape((5, 2))
-    )
-    .to("cpu")
-    .detach()
-    .requires_grad_(True)
-)
+p0 = torch.view_as_complex(torch.tensor([8.579581489698285e-11, -21217472.0, -0.10952499508857727, 0.02464219368994236, -3.624013900756836, 0.1631157398223877, 0.05739559978246689, 0.04040917754173279, -1.5069283246994019, -0.0118697639554739], dtype=torch.float64).to(torch.float32).reshape((5, 2))).to('cpu').detach().requires_grad_(True)
 try:
-    optimizer = Optimizer(
-        [p0], lr=1.0, alpha=0.0, eps=1.0, weight_decay=0.0, momentum=0.0, centered=False, maximize=False, foreach=True
-    )
-    p0.grad = torch.view_as_complex(
-        torch.tensor(
-            [
-                6.16518736933358e-05,
-                0.11053925007581711,
-                0.6802997589111328,
-                -0.1387084722518921,
-                -1411108.875,
-                0.056624699383974075,
-                -0.026160214096307755,
-                -0.15560725331306458,
-                1.5832562446594238,
-                6.545765399932861,
-            ],
-            dtype=torch.float64,
-        )
-        .to(torch.float32)
-        .reshape((5, 2))
-    ).to("cpu")
+    optimizer = Optimizer([p0], lr=1.0, alpha=0.0, eps=1.0, weight_decay=0.0, momentum=0.0, centered=False, maximize=False, foreach=True)
+    p0.grad = torch.view_as_complex(torch.tensor([6.16518736933358e-05, 0.11053925007581711, 0.6802997589111328, -0.1387084722518921, -1411108.875, 0.056624699383974075, -0.026160214096307755, -0.15560725331306458, 1.5832562446594238, 6.545765399932861], dtype=torch.float64).to(torch.float32).reshape((5, 2))).to('cpu')
     optimizer.step()
-    optimizer.param_groups[0]["momentum"] = 1.0
-    p0.grad = torch.view_as_complex(
-        torch.tensor(
-            [
-                0.11053925007581711,
-                0.6802997589111328,
-                -0.1387084722518921,
-                -1411108.875,
-                0.056624699383974075,
-                -0.026160214096307755,
-                -0.15560725331306458,
-                1.5832562446594238,
-                6.545765399932861,
-                3.3846349716186523,
-            ],
-            dtype=torch.float64,
-        )
-        .to(torch.float32)
-        .reshape((5, 2))
-    ).to("cpu")
+    optimizer.param_groups[0]['momentum'] = 1.0
+    p0.grad = torch.view_as_complex(torch.tensor([0.11053925007581711, 0.6802997589111328, -0.1387084722518921, -1411108.875, 0.056624699383974075, -0.026160214096307755, -0.15560725331306458, 1.5832562446594238, 6.545765399932861, 3.3846349716186523], dtype=torch.float64).to(torch.float32).reshape((5, 2))).to('cpu')
     optimizer.step()
 except Exception as error:
     print("got  ", type(error).__name__, error)

@@ -3,60 +3,25 @@
 the subject raised KeyError: 'momentum_buffer'
 smallest    build [tensor(5,)] with lr=1, alpha=0, eps=1, weight_decay=0, momentum=0; step(grad=pool[28:]); group 0 momentum=1; step(grad=pool[29:])
 """
-
-import importlib
 import sys
 
 import torch
+import importlib
 
 sys.path.insert(0, "")
-Optimizer = importlib.import_module("torch.optim").RMSprop
+Optimizer = importlib.import_module('torch.optim').RMSprop
 
 torch.set_num_threads(1)
 dtype = torch.float64
-p0 = (
-    torch.tensor([-0.875, 0.0, -0.4332193881608738, 0.024642193874153846, 1.870412741460103], dtype=torch.float64)
-    .to(dtype)
-    .reshape((5,))
-    .to("cpu")
-    .detach()
-    .requires_grad_(True)
-)
+p0 = torch.tensor([-0.875, 0.0, -0.4332193881608738, 0.024642193874153846, 1.870412741460103], dtype=torch.float64).to(dtype).reshape((5,)).to('cpu').detach().requires_grad_(True)
 p0 = p0.clone()
 p0.retain_grad()
 try:
-    optimizer = Optimizer(
-        [p0],
-        lr=1.0,
-        alpha=0.0,
-        eps=1.0,
-        weight_decay=0.0,
-        momentum=0.0,
-        centered=False,
-        maximize=False,
-        foreach=False,
-        differentiable=True,
-    )
-    p0.grad = (
-        torch.tensor(
-            [0.0, 0.11053924875485777, -1.3737939104733083, -0.8666971156515787, -7.078232308717677e49],
-            dtype=torch.float64,
-        )
-        .to(dtype)
-        .reshape((5,))
-        .to("cpu")
-    )
+    optimizer = Optimizer([p0], lr=1.0, alpha=0.0, eps=1.0, weight_decay=0.0, momentum=0.0, centered=False, maximize=False, foreach=False, differentiable=True)
+    p0.grad = torch.tensor([0.0, 0.11053924875485777, -1.3737939104733083, -0.8666971156515787, -7.078232308717677e+49], dtype=torch.float64).to(dtype).reshape((5,)).to('cpu')
     optimizer.step()
-    optimizer.param_groups[0]["momentum"] = 1.0
-    p0.grad = (
-        torch.tensor(
-            [0.11053924875485777, -1.3737939104733083, -0.8666971156515787, -7.078232308717677e49, 0.0566246990175679],
-            dtype=torch.float64,
-        )
-        .to(dtype)
-        .reshape((5,))
-        .to("cpu")
-    )
+    optimizer.param_groups[0]['momentum'] = 1.0
+    p0.grad = torch.tensor([0.11053924875485777, -1.3737939104733083, -0.8666971156515787, -7.078232308717677e+49, 0.0566246990175679], dtype=torch.float64).to(dtype).reshape((5,)).to('cpu')
     optimizer.step()
 except Exception as error:
     print("got  ", type(error).__name__, error)

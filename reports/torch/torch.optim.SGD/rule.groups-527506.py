@@ -5,40 +5,22 @@ exact       2   got 3   error 1 = 5.99e+05 × allowance
 first wrong quantity: momentum_buffer
 smallest    build [tensor(1,)] with lr=1, momentum=1, dampening=0, weight_decay=0, nesterov; step(grad=0, 1); step() again
 """
-
-import importlib
 import sys
 
 import torch
+import importlib
 
 sys.path.insert(0, "")
-Optimizer = importlib.import_module("torch.optim").SGD
+Optimizer = importlib.import_module('torch.optim').SGD
 
 torch.set_num_threads(1)
 dtype = torch.complex64
-p0 = (
-    torch.view_as_complex(torch.tensor([0.0, 0.0], dtype=torch.float64).to(torch.float32).reshape((1, 2)))
-    .to("cpu")
-    .detach()
-    .requires_grad_(True)
-)
-optimizer = Optimizer(
-    [p0],
-    lr=1.0,
-    momentum=1.0,
-    dampening=0.0,
-    weight_decay=0.0,
-    nesterov=True,
-    maximize=False,
-    foreach=True,
-    fused=False,
-)
-p0.grad = torch.view_as_complex(torch.tensor([0.0, 1.0], dtype=torch.float64).to(torch.float32).reshape((1, 2))).to(
-    "cpu"
-)
+p0 = torch.view_as_complex(torch.tensor([0.0, 0.0], dtype=torch.float64).to(torch.float32).reshape((1, 2))).to('cpu').detach().requires_grad_(True)
+optimizer = Optimizer([p0], lr=1.0, momentum=1.0, dampening=0.0, weight_decay=0.0, nesterov=True, maximize=False, foreach=True, fused=False)
+p0.grad = torch.view_as_complex(torch.tensor([0.0, 1.0], dtype=torch.float64).to(torch.float32).reshape((1, 2))).to('cpu')
 optimizer.step()
 optimizer.step()
-found = torch.as_tensor(optimizer.state[p0]["momentum_buffer"]).detach()
+found = torch.as_tensor(optimizer.state[p0]['momentum_buffer']).detach()
 found = torch.view_as_real(found.resolve_conj()) if found.is_complex() else found
 got = found.reshape(-1)[1].double().item()
 exact, allowance = 2.0, 1.6689300541550267e-06

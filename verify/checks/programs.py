@@ -57,7 +57,7 @@ def sweep(context: Context) -> Iterator[Program]:
 
 
 def scenarios(context: Context) -> Iterator[Program]:
-    """What a training script does to several parameters, once for every choice of options.
+    """What a training script does to several parameters, for every choice of options (at quick, for two of them).
 
     A gradient that arrives late, stays away and comes back, one buffer for all gradients, step() again
     on the same gradient; then two groups with different hyperparameters, and an edit of each.
@@ -65,7 +65,11 @@ def scenarios(context: Context) -> Iterator[Program]:
     rule, loaded = context.loaded.rule, context.loaded
     first, second = first_trials(context), first_trials(context, 1)
     choices = choices_of(context)
-    yield many_parameters(context)
+    if context.budget.name == "quick":
+        # the default, and all options together where the rule allows it
+        choices = [choices[0], *[o for o in choices[1:] if rule.constraint({**loaded.fixed, **first}, o)][-1:]]
+    else:
+        yield many_parameters(context)
     for number, options in enumerate(choices[:16]):
         settings = [v for v in (first, second) if rule.constraint({**loaded.fixed, **v}, options)]
         if not settings:

@@ -36,6 +36,7 @@ def sweep(context: Context) -> Iterator[Program]:
     loaded, rule = context.loaded, context.loaded.rule
     first = first_trials(context)
     choices = choices_of(context)
+    steps = (1, 2) if context.budget.name == "quick" else (1, 2, 2)
     number = 0
     for h in rule.hyperparameters:
         # what the rule allows at the edge and by default is tried too
@@ -52,7 +53,7 @@ def sweep(context: Context) -> Iterator[Program]:
                 groups=(values,),
                 options=dict(fitting[number % len(fitting)]),
                 parameters=(Parameter((context.budget.lanes,), 0, Filling(start)),),
-                operations=tuple(Step((Filling(start + 601 * k),)) for k in (1, 2, 2)),
+                operations=tuple(Step((Filling(start + 601 * k),)) for k in steps),
             )
 
 

@@ -51,8 +51,8 @@ def pids(tmp_path, monkeypatch):
 
 @pytest.fixture
 def impatient(monkeypatch):
-    """A call of the subject may take two seconds."""
-    monkeypatch.setitem(BUDGETS, "quick", replace(BUDGETS["quick"], call_seconds=2.0))
+    """A call of the subject may take six seconds: enough for a right one on a busy machine."""
+    monkeypatch.setitem(BUDGETS, "quick", replace(BUDGETS["quick"], call_seconds=6.0))
 
 
 def exists(pid: int) -> bool:
@@ -192,9 +192,11 @@ def test_a_lost_process_costs_one_cell(pids, impatient, monkeypatch):
         budget="quick", jobs=2,
     )  # fmt: skip
     reasons = {cell.dtype: cell.reason for cell in certificate.cells}
-    assert "can't allocate memory" in reasons.pop("float16")
+    # the limit of the process, or the parent's watch on it, whichever sees it first
+    told = reasons.pop("float16")
+    assert "can't allocate memory" in told or "took more than 0.5 GiB" in told
     assert reasons == {
-        "float64": "the subject did not return within 2 s",
+        "float64": "the subject did not return within 6 s",
         "float32": "the subject ended the interpreter (exit code 7)",
         "complex64": "the subject ended the interpreter (signal SIGSEGV)",
         "complex128": "",
@@ -213,7 +215,7 @@ def test_a_constructor_that_does_not_come_back_costs_a_cell(pids, impatient):
         budget="quick", jobs=1,
     )  # fmt: skip
     (finding,) = certificate.findings
-    assert finding.message == "building the subject did not end within 2 s"
+    assert finding.message == "building the subject did not end within 6 s"
     assert certificate.counts["failed"] == 1
     assert not any(map(exists, pids()))
 

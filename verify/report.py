@@ -118,6 +118,8 @@ def verdict(certificate: Certificate) -> list[str]:
         f"  time        subject {seconds['subject']:.1f} s, reference {seconds['reference']:.1f} s, "
         f"generation {seconds['generation']:.1f} s of work, summed over workers"
     )
+    if steps and unverified > steps / 2:
+        lines.append("  warning     more than half of the elements could not be verified: this certificate says little")
     if certificate.speed:
         speed = certificate.speed
         lines.append(

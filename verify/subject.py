@@ -246,7 +246,11 @@ class LoadedSubject:
         for h in rule.hyperparameters:
             given = subject.names.get(h.name)
             candidates = [given] if given else [*h.arguments, h.name]
-            found = next((a for a in map(Argument.parse, candidates) if self._has(a.name)), None)
+            parsed = [Argument.parse(c) for c in candidates]
+            found = next((a for a in parsed if self._has(a.name)), None)
+            if found is None and self.takes_anything and (given or h.absent is None):
+                # **kwargs may take it; the constructor will say when it does not
+                found = next((a for a in parsed if a.name not in subject.arguments), None)
             if found:
                 self.hyperparameters[h.name] = found
             elif given:
@@ -273,6 +277,10 @@ class LoadedSubject:
         self._names_are_distinct()
         taken = {a.name for a in self.hyperparameters.values()} | set(self.options.values())
         for name, p in list(self.parameters.items())[1:]:
+            if name in taken and p.kind is inspect.Parameter.POSITIONAL_ONLY:
+                raise UsageError(
+                    f"{subject.title} takes {name!r} by position only; wrap it in a function that takes it by name"
+                )
             required = p.default is inspect.Parameter.empty and p.kind in (
                 inspect.Parameter.POSITIONAL_OR_KEYWORD,
                 inspect.Parameter.KEYWORD_ONLY,
@@ -363,7 +371,7 @@ class LoadedSubject:
         return arguments
 
     def _default_entries(self, name: str) -> tuple:
-        default = self.parameters[name].default
+        default = self.parameters[name].default if name in self.parameters else None
         return tuple(default) if isinstance(default, tuple | list) else ()
 
     def build(

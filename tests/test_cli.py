@@ -95,6 +95,17 @@ def test_report_text():
     check_snapshot("report", "\n".join(lines) + "\n")
 
 
+def test_one_program_is_told_once():
+    made = certificate()
+    message = made.findings[0].message.replace("build [0]", "build [-0]")
+    made.findings.append(FindingRecord("rule.tails", "float32", "cpu", "for-loop", message, {}, "c.json", "c.py"))
+    text = "\n".join(findings(made))
+    assert "also fails  rule.tails, by the same program" in text
+    assert text.count("FAILED") == 1
+    made.findings[-1].message = message.replace("[-0]", "[2]")
+    assert "\n".join(findings(made)).count("FAILED") == 2
+
+
 def test_counts_add_up():
     counts = certificate().counts
     assert counts["planned"] == sum(n for status, n in counts.items() if status != "planned") == 4

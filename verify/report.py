@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from verify.certificate import Cell, Certificate, FindingRecord
 
@@ -58,13 +59,15 @@ def _check_summary(certificate: Certificate) -> list[str]:
     return lines
 
 
-def finding_lines(finding: FindingRecord, places: list[str] | None = None) -> list[str]:
+def finding_lines(finding: FindingRecord, places: Sequence[str] = (), checks: Sequence[str] = ()) -> list[str]:
     """One finding: claim, place, exact and got, smallest program, how to reproduce."""
     where = f"{finding.dtype} · {finding.device} · {finding.implementation}"
     lines = [f"FAILED  {finding.check}  {where}"]
     lines += [f"  {line}" for line in finding.message.splitlines()]
     if places:
         lines.append(f"  also in     {', '.join(places)}")
+    if checks:
+        lines.append(f"  also fails  {', '.join(checks)}, by the same program")
     if finding.replay:
         lines.append(f"  replay      optim-verify replay {shlex.quote(finding.replay)}")
     if finding.script:
@@ -74,15 +77,28 @@ def finding_lines(finding: FindingRecord, places: list[str] | None = None) -> li
 
 
 def findings(certificate: Certificate) -> list[str]:
-    """Findings of the same check and kind are told once, with the other cells they appear in."""
-    lines: list[str] = []
-    seen: dict[tuple[str, str], list[FindingRecord]] = {}
+    """Findings of the same check and kind are told once, with the other cells they appear in.
+
+    A check whose smallest program is one that another has shown already is only named there.
+    """
+    groups: dict[tuple[str, str], list[FindingRecord]] = {}
     for finding in certificate.findings:
-        seen.setdefault((finding.check, _kind(finding.message)), []).append(finding)
-    for first, *others in seen.values():
-        places = [f"{f.dtype}/{f.implementation}" for f in others]
-        lines += ["", *finding_lines(first, places)]
+        groups.setdefault((finding.check, _kind(finding.message)), []).append(finding)
+    told: dict[tuple[str, str], list[str]] = {}
+    for (check, kind), (first, *_) in groups.items():
+        told.setdefault((kind, _smallest(first.message) or check), []).append(check)
+    lines: list[str] = []
+    for (check, kind), (first, *others) in groups.items():
+        checks = told[kind, _smallest(first.message) or check]
+        if check == checks[0]:
+            places = [f"{f.dtype}/{f.implementation}" for f in others]
+            lines += ["", *finding_lines(first, places, checks[1:])]
     return lines
+
+
+def _smallest(message: str) -> str:
+    line = next((line for line in message.splitlines() if line.startswith("smallest")), "")
+    return re.sub(r"-0(?![\d.])", "0", line)  # the sign of a zero makes no other program
 
 
 def _kind(message: str) -> str:

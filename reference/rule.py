@@ -308,5 +308,10 @@ class UpdateRule:
             yield Options({o.name: o.default ^ bool(index >> i & 1) for i, o in enumerate(self.options)})
 
     @property
+    def known(self) -> bool:
+        """Whether there are equations to speak of: an optimizer may be certified on its behaviour alone."""
+        return self.name != "none"
+
+    @property
     def defaults(self) -> dict[str, float]:
         return {h.name: h.default for h in self.hyperparameters}

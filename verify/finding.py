@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from verify.oracle import Mismatch, Outcome
+from verify.outcome import Mismatch, Outcome
 from verify.program import Program, describe
 from verify.subject import LoadedSubject
 
@@ -18,6 +18,8 @@ def message_for(loaded: LoadedSubject, program: Program, outcome: Outcome) -> st
     """The finding in a few lines: place, exact and got, first wrong quantity, smallest program."""
     if outcome.error is not None:
         lines = [f"the subject raised {outcome.error}"]
+    elif outcome.broken is not None:
+        lines = [outcome.broken]
     else:
         lines = _mismatch_lines(loaded, outcome.mismatches)
     lines.append(f"smallest    {describe(program)}")
@@ -45,6 +47,8 @@ def _mismatch_lines(loaded: LoadedSubject, mismatches: list[Mismatch]) -> list[s
         f"{place}: {name} is not what rule {loaded.rule.name} gives",
         f"exact       {show(worst.exact)}   got {show(worst.got)}   error {error:.2g} = {factor} allowance",
     ]
+    if worst.cause:
+        lines.insert(1, f"cause       {worst.cause}")
     if wrong:
         first = "the parameter" if wrong[0] == "p" else wrong[0]
         agrees = [a for a in worst.agrees if a != "p"]

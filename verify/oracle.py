@@ -7,13 +7,10 @@ Bulk values come from array code; whatever looks outside is evaluated again in b
 
 from __future__ import annotations
 
-import copy
 import math
 import time
-import warnings
 from collections.abc import Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,92 +20,19 @@ from reference.lowering.array import lower_to_arrays
 from reference.lowering.ball import distance, exact_step
 from reference.rounding import FACTOR, PRECISIONS, Precision
 from reference.rule import unset_symbol
-from verify.errors import one_line
+from verify.driver import Driver
 from verify.lanes import DTYPES, as_float64, dtype_name
-from verify.program import Edit, Program, SetCount, Step
-from verify.subject import SUBJECT_ERRORS, LoadedSubject
-from verify.track import Track, gradient_tensor
+from verify.outcome import Mismatch, Outcome
+from verify.program import Program
+from verify.subject import LoadedSubject
+from verify.track import Track
 
 # Bulk float64 values are off by at most 1/FACTOR of an allowance (see reference.rounding).
 CERTAIN = (FACTOR - 1) / FACTOR
 CONFIRMED_PER_STEP = 16
 
 
-@dataclass(frozen=True)
-class Mismatch:
-    """A quantity of one element that is certainly outside its allowance.
-
-    Args:
-        quantity: ``"p"``, a state variable's name, or ``"step"``.
-        operation: index of the operation after which it was seen.
-        count: number of the step for this parameter (1 at the first).
-        parameter, element: which parameter, and which of its elements (of its real parts).
-        got, exact, allowance, ratio: the numbers; ``exact`` is the midpoint of the enclosure.
-        agrees: quantities of the same element that were inside.
-        values: every symbol of the equations, before the step.
-    """
-
-    quantity: str
-    operation: int
-    count: int
-    parameter: int
-    element: int
-    got: float
-    exact: float
-    allowance: float
-    ratio: float
-    agrees: tuple[str, ...] = ()
-    values: Mapping[str, float] = field(default_factory=dict)
-    note: str = ""
-
-
-@dataclass
-class Seconds:
-    """Where the time of a run went, in seconds."""
-
-    subject: float = 0.0
-    reference: float = 0.0
-    generation: float = 0.0
-
-    def add(self, other: Seconds) -> None:
-        self.subject += other.subject
-        self.reference += other.reference
-        self.generation += other.generation
-
-
-@dataclass
-class Outcome:
-    """What became of one program."""
-
-    mismatches: list[Mismatch] = field(default_factory=list)
-    error: str | None = None
-    error_operation: int = -1
-    unsupported: str | None = None
-    refused: str | None = None
-    worst: dict[str, float] = field(default_factory=dict)
-    element_steps: int = 0
-    not_verified: int = 0
-    scalars: str = "float64"
-    seconds: Seconds = field(default_factory=Seconds)
-
-    @property
-    def failed(self) -> bool:
-        return bool(self.mismatches) or self.error is not None
-
-
-class SubjectRaised(Exception):
-    """The subject raised where it had no reason to."""
-
-
-@contextmanager
-def quiet():
-    """Silence warnings of the subject and of array code that meets infinities."""
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
-        yield
-
-
-class LockStep:
+class LockStep(Driver):
     """One program on one subject, with the reference beside it.
 
     Args:
@@ -133,140 +57,15 @@ class LockStep:
         worst: Mapping[str, float] | None = None,
         in_subject=None,
     ):
+        super().__init__(loaded, program, in_subject=in_subject)
         self.judge, self.ignore = judge, list(ignore)
-        self.loaded = loaded
-        self.program = program
         self.rule_step = loaded.rule.step(program.options)
         self.variables = {s.name: s for s in self.rule_step.state}
-        self.outcome = Outcome(scalars=scalars, worst=dict(worst or {}))
+        self.outcome.scalars, self.outcome.worst = scalars, dict(worst or {})
         self.precision = PRECISIONS[program.dtype]
         self.u, self.tiny = FACTOR * self.precision.unit, FACTOR * self.precision.smallest
         self.w = FACTOR * PRECISIONS[scalars].unit
         self.w_entry = 0.0 if scalars == "float64" else self.w
-        self.in_subject = in_subject or (lambda inside: None)
-        self.values = [dict(loaded.rule.defaults) | loaded.fixed | dict(g) for g in program.groups]
-        self.optimizer: Any = None
-        self.tracks: list[Track] = []
-
-    # -- driving the subject -------------------------------------------------------------------
-
-    def run(self) -> Outcome:
-        """Do every operation, stopping at the first mismatch or exception."""
-        started = time.perf_counter()
-        with quiet():
-            self.tracks = [Track(p, self.program) for p in self.program.parameters]
-            self.outcome.seconds.generation += time.perf_counter() - started
-            try:
-                self._call(self._build)
-                for index, op in enumerate(self.program.operations):
-                    self._do(index, op)
-                    if self.outcome.mismatches or self.outcome.unsupported:
-                        break
-            except SubjectRaised as error:
-                if self.optimizer is None and isinstance(error.__cause__, ValueError):
-                    self.outcome.refused = str(error)
-                else:
-                    self.outcome.error = str(error)
-            if self.program.implementation == "differentiable":
-                self._forget_graph()
-        return self.outcome
-
-    def _forget_graph(self) -> None:
-        """Let go of the graph that differentiable steps have built, which can be large."""
-        state = getattr(self.optimizer, "state", None)
-        for track in self.tracks:
-            own = state.get(track.tensor) if isinstance(state, Mapping) else None
-            held = own.values() if isinstance(own, Mapping) else ()
-            for tensor in (track.tensor, *held):
-                if isinstance(tensor, torch.Tensor) and not tensor.is_leaf:
-                    tensor.detach_()
-
-    def _call(self, function, *args):
-        """Hand control to the subject, on the clock."""
-        self.in_subject(True)
-        started = time.perf_counter()
-        try:
-            return function(*args)
-        except SUBJECT_ERRORS as error:
-            raise SubjectRaised(one_line(error)) from error
-        finally:
-            self.outcome.seconds.subject += time.perf_counter() - started
-            self.in_subject(False)
-
-    def _build(self) -> None:
-        program = self.program
-        groups: list[dict[str, Any]] = []
-        for index, values in enumerate(program.groups):
-            params = [t.tensor for t in self.tracks if t.spec.group == index]
-            own = self.loaded.constructor_arguments(values, {}) if index else {}
-            groups.append({"params": params, **own})
-        first = {k: v for k, v in self.values[0].items() if k not in self.loaded.fixed}
-        self.optimizer = self.loaded.build(groups, first, program.options, program.implementation)
-
-    def _do(self, index: int, op) -> None:
-        if isinstance(op, Edit):
-            if self._call(self._edit, op):
-                self.values[op.group][op.name] = op.value
-        elif isinstance(op, SetCount):
-            self._set_count(op.count)
-        else:
-            started = time.perf_counter()
-            if isinstance(op, Step):
-                self._set_gradients(op)
-            self.outcome.seconds.generation += time.perf_counter() - started
-            self._call(lambda: self.optimizer.step())
-            started = time.perf_counter()
-            self._compare(index)
-            self.outcome.seconds.reference += time.perf_counter() - started
-
-    def _edit(self, op: Edit) -> bool:
-        groups = getattr(self.optimizer, "param_groups", [])
-        return op.group < len(groups) and self.loaded.edit(groups[op.group], op.name, op.value)
-
-    def _set_gradients(self, op: Step) -> None:
-        for track, filling in zip(self.tracks, op.gradients, strict=True):
-            if filling is None:
-                track.tensor.grad = None
-                track.gradient = None
-                continue
-            gradient = gradient_tensor(filling, track.spec, self.program)
-            track.gradient = as_float64(gradient)
-            if self.program.reuse_gradients and track.tensor.grad is not None:
-                with torch.no_grad():
-                    track.tensor.grad.copy_(gradient)
-            else:
-                track.tensor.grad = gradient
-
-    def _set_count(self, count: int) -> None:
-        def reload() -> str | None:
-            if not hasattr(self.optimizer, "state_dict"):
-                return "it has no state_dict"
-            saved = _copy(self.optimizer.state_dict())
-            known = {"step", self.loaded.subject.state_keys.get("step", "step")}
-            for s in self.loaded.rule.state:
-                known |= {s.name, *s.keys, self.loaded.subject.state_keys.get(s.name, s.name)}
-            key = self.loaded.subject.state_keys.get("step", "step")
-            found = False
-            for own in saved["state"].values():
-                for name, value in own.items():
-                    scalar = isinstance(value, int | float) or (isinstance(value, torch.Tensor) and value.ndim == 0)
-                    if name not in known and scalar and not isinstance(value, bool):
-                        return f"its state holds {name!r}, which a changed counter would contradict"
-                if key in own:
-                    old = own[key]
-                    own[key] = torch.full_like(old, count) if isinstance(old, torch.Tensor) else type(old)(count)
-                    found = True
-            if not found:
-                return "its state holds no step counter"
-            self.optimizer.load_state_dict(saved)
-            return None
-
-        self.outcome.unsupported = self._call(reload)
-        if self.outcome.unsupported is None:
-            for track in self.tracks:
-                if track.count:
-                    track.count = count
-                    track.seen = self._read_state(track)
 
     # -- comparing -----------------------------------------------------------------------------
 
@@ -290,12 +89,42 @@ class LockStep:
                     state["dtype_" + name] = coarse
         return state
 
+    def stepped(self, operation: int) -> None:
+        """Compare every parameter and its state with the reference."""
+        started = time.perf_counter()
+        self._compare(operation)
+        self.outcome.seconds.reference += time.perf_counter() - started
+
+    def loaded_foreign(self, operation: int, source: Driver) -> None:
+        """What was loaded must be the source's state, rounded to the dtype in which it is kept now."""
+        for index, (track, other) in enumerate(zip(self.tracks, source.tracks, strict=True)):
+            if not other.count and not self.loaded.own_state(source.optimizer, other.tensor):
+                continue
+            found = self.loaded.find_state(self.optimizer, track.tensor)
+            for name, value in self.loaded.find_state(source.optimizer, other.tensor).items():
+                got = found.get(name)
+                if self._restored(got, value):
+                    continue
+                note = f"{name} was not restored from the state of a {source.program.dtype} run"
+                self.outcome.mismatches.append(
+                    Mismatch(name, operation, track.count, index, 0, math.nan, math.nan, 0.0, math.inf, note=note)
+                )
+                return
+            track.seen = self._read_state(track)
+            track.set_variables |= set(track.seen)
+
+    @staticmethod
+    def _restored(got: Any, source: Any) -> bool:
+        if isinstance(got, torch.Tensor) and isinstance(source, torch.Tensor):
+            return np.array_equal(as_float64(got), as_float64(source.to(got.dtype)), equal_nan=True)
+        return got is not None and float(got) == float(source)
+
     def _compare(self, operation: int) -> None:
         for index, track in enumerate(self.tracks):
             if self._replaced(operation, index, track):
                 return
             after = as_float64(track.tensor)
-            if track.gradient is None:
+            if track.gradient is None or track.spec.group not in self.present:
                 if not np.array_equal(after, track.before, equal_nan=True):
                     self._moved_without_gradient(operation, index, track, after)
                     return
@@ -592,7 +421,9 @@ class LockStep:
                 float(track.before[element]),
                 0.0,
                 math.inf,
-                note="it has no gradient and must not move",
+                note="it has no gradient and must not move"
+                if track.gradient is None
+                else "its group has not been added yet and it must not move",
             )
         )
 
@@ -620,17 +451,6 @@ def _partner_is_finite(v: Mapping[str, Any], where: np.ndarray) -> np.ndarray:
         if isinstance(value, np.ndarray) and value.ndim == 1 and len(value) > where.max(initial=0):
             fine &= np.isfinite(value[where ^ 1])
     return fine
-
-
-def _copy(data: Any) -> Any:
-    """A deep copy of a state dict, also of tensors that belong to a graph."""
-    if isinstance(data, torch.Tensor):
-        return data.detach().clone()
-    if isinstance(data, Mapping):
-        return {k: _copy(v) for k, v in data.items()}
-    if isinstance(data, list):
-        return [_copy(v) for v in data]
-    return copy.deepcopy(data)
 
 
 def _is_zero(error: Any) -> bool:

@@ -1,17 +1,13 @@
 """A program: a sequence of operations on one optimizer, as plain data.
 
 Programs are what Hypothesis draws, what a finding is shrunk to, what a replay file holds and what a
-stand-alone script prints. Reading one never runs code.
+stand-alone script prints (as JSON: verify.program_json).
 """
 
 from __future__ import annotations
 
-import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
-
-from verify.errors import UsageError
 
 # Fills are slices of a pool of numbers (see verify.lanes): first TAME ones, whose squares stay inside
 # the format, then wild ones up to its ends.
@@ -48,18 +44,90 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Step:
-    """Set the gradients (None: the parameter has none) and call ``optimizer.step()``."""
+    """Set the gradients (None: the parameter has none) and call ``optimizer.step()``.
+
+    With ``closure`` the gradients are set by a closure that is passed to ``step``.
+    """
 
     gradients: tuple[Filling | None, ...]
+    closure: bool = False
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """Call ``optimizer.step()`` again on the gradients that are there."""
+
+
+@dataclass(frozen=True)
+class ZeroGrad:
+    """Call ``optimizer.zero_grad(set_to_none)``."""
+
+    set_to_none: bool = True
 
 
 @dataclass(frozen=True)
 class Edit:
-    """Set one hyperparameter of one group, by the rule's name for it."""
+    """Set one hyperparameter of one group, by the rule's name for it; as a 0-d tensor if ``tensor``."""
 
     group: int
     name: str
     value: float
+    tensor: bool = False
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """One step of ``ExponentialLR``: every group's lr is multiplied by ``factor``.
+
+    All schedules of one program share the factor of the first.
+    """
+
+    factor: float
+
+
+@dataclass(frozen=True)
+class AddGroup:
+    """Add a group with ``optimizer.add_param_group``; the constructor does not get it then."""
+
+    group: int
+
+
+@dataclass(frozen=True)
+class Freeze:
+    """Set ``requires_grad`` of one parameter; a frozen one gets no gradients."""
+
+    parameter: int
+    frozen: bool = True
+
+
+@dataclass(frozen=True)
+class Reload:
+    """Save the state dict and load it.
+
+    Args:
+        how: the way it takes in between: passed on as it is (``"direct"``), ``"deepcopy"``, ``"pickle"``, or
+            ``"file"`` (``torch.save``, and ``torch.load`` with ``weights_only=True``).
+        into: the ``"same"`` instance, a ``"fresh"`` one, or a fresh one that has already ``"stepped"``.
+        lacking: key of the groups that the file does not have, as one written before there was that key.
+    """
+
+    how: str = "direct"
+    into: str = "same"
+    lacking: str = ""
+
+
+@dataclass(frozen=True)
+class Copy:
+    """Go on with a copy of parameters and optimizer, made together by ``"deepcopy"`` or ``"pickle"``."""
+
+    how: str = "deepcopy"
+
+
+@dataclass(frozen=True)
+class LoadFrom:
+    """Load the state that the operations so far make with parameters of another dtype."""
+
+    dtype: str
 
 
 @dataclass(frozen=True)
@@ -69,12 +137,10 @@ class SetCount:
     count: int
 
 
-@dataclass(frozen=True)
-class Repeat:
-    """Call ``optimizer.step()`` again on the gradients that are there."""
-
-
-Operation = Step | Edit | SetCount | Repeat
+Operation = Step | Repeat | ZeroGrad | Edit | Schedule | AddGroup | Freeze | Reload | Copy | LoadFrom | SetCount
+WAYS = ("direct", "deepcopy", "pickle", "file")
+INTO = ("same", "fresh", "stepped")
+COPIES = ("deepcopy", "pickle")
 
 
 @dataclass(frozen=True)
@@ -88,6 +154,7 @@ class Program:
         parameters: in the order in which the optimizer gets them.
         operations: what is done.
         reuse_gradients: write each gradient into the same buffer instead of a new tensor.
+        beside: another optimizer of the class, with parameters of its own, does the same at the same time.
     """
 
     dtype: str = "float32"
@@ -98,187 +165,28 @@ class Program:
     parameters: tuple[Parameter, ...] = (Parameter((1,)),)
     operations: tuple[Operation, ...] = ()
     reuse_gradients: bool = False
+    beside: bool = False
+
+    @property
+    def late_groups(self) -> frozenset[int]:
+        """Groups that the constructor does not get."""
+        return frozenset(op.group for op in self.operations if isinstance(op, AddGroup))
 
     @property
     def size(self) -> int:
         """A measure of how much there is to read."""
-        elements = sum(_count(p.shape) for p in self.parameters)
+        elements = sum(element_count(p.shape) for p in self.parameters)
         return 100 * len(self.operations) + 50 * len(self.parameters) + min(elements, 40)
 
     def with_operations(self, operations) -> Program:
         return replace(self, operations=tuple(operations))
 
 
-def _count(shape: tuple[int, ...]) -> int:
+def element_count(shape: tuple[int, ...]) -> int:
     count = 1
     for size in shape:
         count *= size
     return count
-
-
-# -- JSON -----------------------------------------------------------------------------------
-
-_KINDS = {"step": Step, "edit": Edit, "set_count": SetCount, "repeat": Repeat}
-
-
-def _number(value: float) -> Any:
-    return value if isinstance(value, int) else float(value).hex()
-
-
-def _filling(f: Filling | None) -> Any:
-    if f is None:
-        return None
-    data: dict[str, Any] = {"start": f.start} if f.values is None else {"values": [_number(float(x)) for x in f.values]}
-    return data | ({"expanded": True} if f.expanded else {})
-
-
-def to_json(program: Program) -> dict[str, Any]:
-    """Exact plain data: floats are hexadecimal strings."""
-    operations: list[dict[str, Any]] = []
-    for op in program.operations:
-        if isinstance(op, Step):
-            operations.append({"do": "step", "gradients": [_filling(g) for g in op.gradients]})
-        elif isinstance(op, Edit):
-            operations.append({"do": "edit", "group": op.group, "name": op.name, "value": _number(op.value)})
-        elif isinstance(op, SetCount):
-            operations.append({"do": "set_count", "count": op.count})
-        else:
-            operations.append({"do": "repeat"})
-    return {
-        "dtype": program.dtype,
-        "device": program.device,
-        "implementation": program.implementation,
-        "groups": [{k: _number(v) for k, v in g.items()} for g in program.groups],
-        "options": dict(program.options),
-        "parameters": [
-            {
-                "shape": list(p.shape),
-                "group": p.group,
-                "initial": _filling(p.initial),
-                "layout": p.layout,
-            }
-            for p in program.parameters
-        ],
-        "operations": operations,
-        "reuse_gradients": program.reuse_gradients,
-    }
-
-
-# What is read must be small enough to be run at once.
-MOST_ELEMENTS = 1 << 22
-MOST_DIMENSIONS = 8
-_shown = reprlib.Repr()
-_shown.maxstring = _shown.maxother = 40
-
-
-def _require(test: bool, what: str, *values: Any) -> None:
-    if not test:
-        raise UsageError(f"not a program: {what}" + "".join(f" {_shown.repr(v)}" for v in values))
-
-
-def _is_whole(value: Any, least: int = 0, most: int = 1 << 31) -> bool:
-    return type(value) is int and least <= value <= most
-
-
-def _read_number(value: Any) -> float:
-    _require(type(value) in (int, float, str), "no number:", value)
-    if isinstance(value, str):
-        try:
-            return float.fromhex(value)
-        except (ValueError, OverflowError):
-            raise UsageError(f"not a program: no hexadecimal float: {_shown.repr(value)}") from None
-    _require(type(value) is float or abs(value) <= 1 << 53, "too large a whole number:", value)
-    return value
-
-
-def _read_switch(data: dict, name: str) -> bool:
-    _require(type(data.get(name, False)) is bool, f"{name} must be true or false, not", data.get(name))
-    return data.get(name, False)
-
-
-def _read_filling(data: Any) -> Filling | None:
-    if data is None:
-        return None
-    _require(isinstance(data, dict) and set(data) <= {"start", "values", "expanded"}, "bad filling", data)
-    values = data.get("values")
-    _require(values is None or (isinstance(values, list) and len(values) > 0), "bad values", values)
-    start = data.get("start", 0)
-    _require(_is_whole(start), "bad start", start)
-    return Filling(
-        start,
-        None if values is None else tuple(float(_read_number(v)) for v in values),
-        _read_switch(data, "expanded"),
-    )
-
-
-def _read_operation(data: Any) -> Operation:
-    kind = data.get("do") if isinstance(data, dict) else None
-    _require(isinstance(kind, str) and kind in _KINDS, "bad operation", data)
-    if kind == "step":
-        _require(isinstance(data.get("gradients"), list), "a step without gradients")
-        return Step(tuple(_read_filling(g) for g in data["gradients"]))
-    if kind == "edit":
-        _require(_is_whole(data.get("group")) and isinstance(data.get("name"), str), "bad edit", data)
-        return Edit(data["group"], data["name"], _read_number(data.get("value")))
-    if kind == "set_count":
-        _require(_is_whole(data.get("count"), most=1 << 24), "bad count", data)
-        return SetCount(data["count"])
-    return Repeat()
-
-
-def from_json(data: Any) -> Program:
-    """Read a program back.
-
-    Raises:
-        UsageError: the data is no program; the message names the first thing that is wrong.
-    """
-    from reference.rounding import PRECISIONS
-
-    _require(isinstance(data, dict), "no object")
-    for key in ("dtype", "device", "implementation"):
-        _require(isinstance(data.get(key), str), f"{key} is missing")
-    for key in ("groups", "parameters", "operations"):
-        _require(isinstance(data.get(key), list) and (bool(data[key]) or key == "operations"), f"{key} is missing")
-    _require(data["dtype"] in PRECISIONS, "unknown dtype", data["dtype"])
-    groups = []
-    for group in data["groups"]:
-        _require(isinstance(group, dict), "a group is no object")
-        groups.append({str(k): _read_number(v) for k, v in group.items()})
-    parameters: list[Parameter] = []
-    for p in data["parameters"]:
-        _require(isinstance(p, dict) and isinstance(p.get("shape"), list), "a parameter without shape")
-        shape, layout = tuple(p["shape"]), p.get("layout")
-        _require(all(_is_whole(n, most=1 << 62) for n in shape), "bad shape", p["shape"])
-        fits = len(shape) <= MOST_DIMENSIONS and _count(tuple(max(n, 1) for n in shape)) <= MOST_ELEMENTS
-        _require(fits, "a shape too large to replay:", p["shape"])
-        _require(isinstance(layout, str) and layout in LAYOUTS, "unknown layout", layout)
-        _require(_is_whole(p.get("group"), most=len(groups) - 1), "a parameter in no group")
-        initial = _read_filling(p.get("initial"))
-        _require(initial is not None, "a parameter without values")
-        assert initial is not None
-        parameters.append(Parameter(shape, p["group"], initial, layout))
-    _require(sum(_count(p.shape) for p in parameters) <= MOST_ELEMENTS, "parameters too large to replay")
-    operations = tuple(_read_operation(op) for op in data["operations"])
-    for op in operations:
-        if isinstance(op, Step):
-            _require(len(op.gradients) == len(parameters), "a step whose gradients do not match the parameters")
-        if isinstance(op, Edit):
-            _require(0 <= op.group < len(groups), "an edit of a group that does not exist")
-    options = data.get("options", {})
-    _require(isinstance(options, dict) and all(type(v) is bool for v in options.values()), "bad options", options)
-    return Program(
-        data["dtype"],
-        data["device"],
-        data["implementation"],
-        tuple(groups),
-        options,
-        tuple(parameters),
-        operations,
-        _read_switch(data, "reuse_gradients"),
-    )
-
-
-# -- for people -----------------------------------------------------------------------------
 
 
 def describe(program: Program) -> str:
@@ -293,14 +201,35 @@ def describe(program: Program) -> str:
     for op in program.operations:
         if isinstance(op, Step):
             grads = ", ".join(_show_filling(g) for g in op.gradients)
-            text += f"; step(grad={grads})"
-        elif isinstance(op, Edit):
-            text += f"; group {op.group} {op.name}={op.value:g}"
-        elif isinstance(op, SetCount):
-            text += f"; load step={op.count}"
+            text += f"; step({'closure, ' if op.closure else ''}grad={grads})"
         else:
-            text += "; step() again"
-    return text
+            text += f"; {_show_operation(op)}"
+    return text + ("; beside another one" if program.beside else "")
+
+
+def _show_operation(op: Operation) -> str:
+    match op:
+        case Edit():
+            return f"group {op.group} {op.name}={f'tensor({op.value:g})' if op.tensor else f'{op.value:g}'}"
+        case Schedule():
+            return f"ExponentialLR({op.factor:g}).step()"
+        case AddGroup():
+            return f"add_param_group(group {op.group})"
+        case Freeze():
+            return f"{'freeze' if op.frozen else 'thaw'} parameter {op.parameter}"
+        case ZeroGrad():
+            return f"zero_grad(set_to_none={op.set_to_none})"
+        case Reload():
+            way = {"direct": "", "file": " through a file"}.get(op.how, f" through {op.how}")
+            target = {"same": "itself", "fresh": "a fresh instance", "stepped": "one that has stepped"}[op.into]
+            return f"save{way} and load into {target}" + (f", without {op.lacking!r}" if op.lacking else "")
+        case Copy():
+            return f"go on with a {'deep copy' if op.how == 'deepcopy' else 'pickled copy'}"
+        case LoadFrom():
+            return f"load the state of a {op.dtype} run"
+        case SetCount():
+            return f"load step={op.count}"
+    return "step() again"
 
 
 def _show_values(p: Parameter) -> str:

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from verify.lanes import DTYPES, as_float64, fill
-from verify.oracle import Mismatch, Outcome
-from verify.program import Edit, Filling, Parameter, Program, SetCount, Step
+from verify.outcome import Mismatch, Outcome
+from verify.program import AddGroup, Edit, Filling, Freeze, Parameter, Program, Reload, SetCount, Step
 from verify.subject import LoadedSubject
 
 MOST_RUNS = 400
@@ -86,7 +86,9 @@ def _in_domain(program: Program, loaded: LoadedSubject) -> bool:
 
 
 def same_failure(one: Outcome, other: Outcome) -> bool:
-    """Whether both failed in the same way: by raising, or outside in a common quantity."""
+    """Whether both failed in the same way: by raising, by a broken promise, or outside in a common quantity."""
+    if one.broken is not None:
+        return other.broken is not None
     if one.error is not None:
         return other.error is not None and other.error.split(":")[0] == one.error.split(":")[0]
     kinds = {m.quantity for m in one.mismatches}
@@ -122,11 +124,12 @@ def _one_lane(program: Program, mismatch: Mismatch) -> Program:
         for i, p in enumerate(program.parameters)
     )
     operations = [
-        Step(
-            tuple(
+        replace(
+            op,
+            gradients=tuple(
                 None if g is None else _explicit(g, p, program.dtype, lane(i))
                 for i, (g, p) in enumerate(zip(op.gradients, program.parameters, strict=True))
-            )
+            ),
         )
         if isinstance(op, Step)
         else op
@@ -142,32 +145,67 @@ def _fewer_operations(program: Program) -> Iterator[Program]:
             yield program.with_operations(rest)
 
 
+def _without_parameter(program: Program, index: int) -> Program:
+    operations: list = []
+    for op in program.operations:
+        if isinstance(op, Step):
+            op = replace(op, gradients=op.gradients[:index] + op.gradients[index + 1 :])
+        elif isinstance(op, Freeze):
+            if op.parameter == index:
+                continue
+            op = replace(op, parameter=op.parameter - (op.parameter > index))
+        operations.append(op)
+    left = program.parameters[:index] + program.parameters[index + 1 :]
+    return replace(program, parameters=left, operations=tuple(operations))
+
+
 def _fewer_parameters(program: Program) -> Iterator[Program]:
     if len(program.parameters) > 1:
         for index in range(len(program.parameters)):
-            operations = tuple(
-                Step(op.gradients[:index] + op.gradients[index + 1 :]) if isinstance(op, Step) else op
-                for op in program.operations
-            )
-            left = program.parameters[:index] + program.parameters[index + 1 :]
-            yield replace(program, parameters=left, operations=operations)
+            yield _without_parameter(program, index)
     if len(program.groups) > 1:
-        operations = tuple(replace(op, group=0) if isinstance(op, Edit) else op for op in program.operations)
+        merged = (op for op in program.operations if not isinstance(op, AddGroup))
+        operations = tuple(replace(op, group=0) if isinstance(op, Edit) else op for op in merged)
         together = tuple(replace(p, group=0) for p in program.parameters)
         for kept in program.groups:
             yield replace(program, groups=(kept,), parameters=together, operations=operations)
+        yield from _without_last_group(program)
     for index, p in enumerate(program.parameters):
         if p.layout != "contiguous":
             plain = replace(p, layout="contiguous")
             yield replace(program, parameters=(*program.parameters[:index], plain, *program.parameters[index + 1 :]))
 
 
+def _without_last_group(program: Program) -> Iterator[Program]:
+    last = len(program.groups) - 1
+    if all(p.group != last for p in program.parameters):
+        operations = tuple(op for op in program.operations if getattr(op, "group", None) != last)
+        yield replace(program, groups=program.groups[:-1], operations=operations)
+
+
 def _simpler_options(program: Program) -> Iterator[Program]:
     if program.reuse_gradients:
         yield replace(program, reuse_gradients=False)
+    if program.beside:
+        yield replace(program, beside=False)
+    for index, op in enumerate(program.operations):
+        for plainer in _plainer(op):
+            yield _with_operation(program, index, plainer)
     for name, value in program.options.items():
         if value:
             yield replace(program, options={**program.options, name: False})
+
+
+def _plainer(op) -> Iterator:
+    if isinstance(op, Step) and op.closure:
+        yield replace(op, closure=False)
+    elif isinstance(op, Edit) and op.tensor:
+        yield replace(op, tensor=False)
+    elif isinstance(op, Reload):
+        if op.into != "same":
+            yield replace(op, into="fresh" if op.into == "stepped" else "same")
+        if op.how != "direct":
+            yield replace(op, how="direct")
 
 
 def _rank(value: float) -> tuple:
@@ -221,4 +259,4 @@ def _simpler_values(program: Program) -> Iterator[Program]:
             for index, g in enumerate(op.gradients):
                 for filling in _simpler_filling(g) if g is not None else ():
                     gradients = (*op.gradients[:index], filling, *op.gradients[index + 1 :])
-                    yield _with_operation(program, at, Step(gradients))
+                    yield _with_operation(program, at, replace(op, gradients=gradients))

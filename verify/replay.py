@@ -14,7 +14,8 @@ from typing import Any
 from verify.certification import REPLAY_VERSION, check_device
 from verify.errors import UsageError, near, one_line
 from verify.pool import HarnessFault, end, no_interrupts
-from verify.program import Edit, Program, from_json
+from verify.program import Edit, Program, Schedule
+from verify.program_json import from_json
 from verify.subject import LoadedSubject, Subject
 
 MOST_BYTES = 1 << 26
@@ -145,6 +146,8 @@ def _settings(program: Program, loaded: LoadedSubject) -> Iterator[dict[str, flo
         if isinstance(op, Edit):
             groups[op.group].update(checked({op.name: op.value}))
             yield groups[op.group]
+        elif isinstance(op, Schedule) and not 0 < op.factor <= 2:
+            raise UsageError(f"a schedule's factor must be above 0 and at most 2, not {op.factor:g}")
 
 
 def replay(found: Replay) -> tuple[bool, str]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from verify.checks.context import Finding
 from verify.lanes import DTYPES, as_float64, fill
-from verify.oracle import Mismatch
+from verify.outcome import Mismatch
 from verify.program import Edit, Filling, Parameter, Program, SetCount, Step
 from verify.subject import LoadedSubject
 

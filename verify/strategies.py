@@ -14,7 +14,26 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 from reference.rule import Hyperparameter, UpdateRule
-from verify.program import POOL_SIZE, TAME, Edit, Filling, Operation, Parameter, Program, Repeat, Step
+from verify.program import (
+    COPIES,
+    INTO,
+    POOL_SIZE,
+    TAME,
+    WAYS,
+    AddGroup,
+    Copy,
+    Edit,
+    Filling,
+    Freeze,
+    Operation,
+    Parameter,
+    Program,
+    Reload,
+    Repeat,
+    Schedule,
+    Step,
+    ZeroGrad,
+)
 
 # Sizes around vector registers: 8 and 16 floats, 4 and 8 doubles, and unrolled loops of them.
 TAIL_SIZES = (1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 129)
@@ -130,6 +149,7 @@ def programs(
     lanes: int = 64,
     most_steps: int = 4,
     most_parameters: int = 3,
+    operations: Sequence[str] = ("edit",),
 ) -> Program:
     """Programs with several parameters and groups, edits, late and missing gradients.
 
@@ -142,6 +162,7 @@ def programs(
             between steps must take effect.
         lanes: number of elements of the first parameter.
         most_steps, most_parameters: how long and how wide a program may be.
+        operations: what may happen between steps, of :data:`OPERATIONS`.
     """
     fixed = dict(fixed or {})
     chosen, first = draw(_setting(rule, fixed, options))
@@ -157,7 +178,11 @@ def programs(
         shape = draw(st.sampled_from(SMALL_SHAPES))
         parameters.append(Parameter(shape, index % len(groups), Filling(draw(POOL_STARTS))))
     parameters.sort(key=lambda p: p.group)
-    operations = draw(_operations(rule, fixed, full, groups, len(parameters), tuple(editable), most_steps))
+    late = range(1, len(groups)) if "add_group" in operations and draw(st.booleans()) else ()
+    known = tuple(editable) if "edit" in operations else ()
+    done = draw(
+        _operations(rule, fixed, full, groups, len(parameters), known, most_steps, tuple(operations), tuple(late))
+    )
     return Program(
         dtype,
         device,
@@ -165,31 +190,62 @@ def programs(
         tuple(groups),
         chosen,
         tuple(parameters),
-        tuple(operations),
+        tuple(done),
         reuse_gradients=draw(st.booleans()),
+        beside="beside" in operations and draw(st.booleans()),
     )
 
 
 @st.composite
-def _operations(draw, rule, fixed, options, groups, parameters, editable, most_steps) -> list[Operation]:
+def _operations(draw, rule, fixed, options, groups, parameters, editable, most_steps, kinds, late) -> list[Operation]:
     operations: list[Operation] = []
     now = [dict(g) for g in groups]
+    waiting = list(late)
     for number in range(draw(st.integers(1, most_steps))):
         kind = draw(st.integers(0, 7)) if number else 0
         if kind == 7:
             operations.append(Repeat())
             continue
+        if waiting and (draw(st.booleans()) or number == most_steps - 1):
+            operations.append(AddGroup(waiting.pop()))
+        present = [g for g in range(len(groups)) if g not in waiting]
         if kind == 6 and editable:
-            group = draw(st.integers(0, len(groups) - 1))
+            group = draw(st.sampled_from(present))
             name = draw(st.sampled_from(sorted(editable)))
             value = draw(hyperparameter_values(next(h for h in rule.hyperparameters if h.name == name)))
             changed = {**fixed, **now[group], name: value}
             if rule.constraint(changed, options):
                 now[group][name] = value
-                operations.append(Edit(group, name, value))
+                operations.append(
+                    Edit(group, name, value, tensor=name == "lr" and "tensor" in kinds and draw(st.booleans()))
+                )
+        if kind in (3, 4, 5) and kinds:
+            operations += draw(_further(kinds, parameters, "lr" in editable))
         gradients = []
         for _ in range(parameters):
             absent = parameters > 1 and draw(st.integers(0, 3)) == 3
             gradients.append(None if absent else draw(fillings()))
-        operations.append(Step(tuple(gradients)))
-    return operations
+        operations.append(Step(tuple(gradients), closure="closure" in kinds and draw(st.booleans())))
+    return operations + [AddGroup(g) for g in waiting]
+
+
+@st.composite
+def _further(draw, kinds: Sequence[str], parameters: int, scheduled: bool) -> list[Operation]:
+    """What a training script does between steps, beside editing."""
+    known = [k for k in kinds if k in _FURTHER and (k != "schedule" or scheduled)]
+    if not known:
+        return []
+    kind = draw(st.sampled_from(known))
+    if kind == "freeze":
+        return [Freeze(draw(st.integers(0, parameters - 1)), draw(st.booleans()))]
+    return [draw(_FURTHER[kind])]
+
+
+_FURTHER: dict[str, st.SearchStrategy] = {
+    "schedule": st.just(Schedule(0.5)),
+    "zero_grad": st.builds(ZeroGrad, st.booleans()),
+    "freeze": st.nothing(),
+    "reload": st.builds(Reload, st.sampled_from(WAYS), st.sampled_from(INTO)),
+    "copy": st.builds(Copy, st.sampled_from(COPIES)),
+}
+OPERATIONS = ("edit", "tensor", "closure", "add_group", "beside", *_FURTHER)

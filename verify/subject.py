@@ -399,7 +399,7 @@ class LoadedSubject:
             if self._has(s) and (s == implementation or s in ("foreach", "fused"))
         }
 
-    def edit(self, group: dict[str, Any], name: str, value: float) -> bool:
+    def edit(self, group: dict[str, Any], name: str, value: float | torch.Tensor) -> bool:
         """Set a hyperparameter in a live param group; False when the group does not hold it."""
         argument = self.hyperparameters.get(name)
         if argument is None or argument.name not in group:

@@ -24,6 +24,7 @@ class Track:
             self.tensor = self.leaf.clone()
             self.tensor.retain_grad()
         self.device = self.tensor.device
+        self.frozen = False
         self.count = 0
         self.before = as_float64(self.tensor)
         self.seen: dict[str, Any] = {}

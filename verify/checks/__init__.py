@@ -18,11 +18,36 @@ from verify.errors import UsageError
 
 if TYPE_CHECKING:
     from verify.checks.context import Context, Report
+    from verify.outcome import Outcome
+    from verify.program import Program
 
 ALL_DTYPES = ("float64", "float32", "complex64", "complex128", "bfloat16", "float16")
 FORMULA_DTYPES = ("float64", "float32", "complex64", "complex128")
 LOW_DTYPES = ("bfloat16", "float16")
-FAMILIES = ("rule", "precision", "contract")
+FAMILIES = (
+    "rule",
+    "groups",
+    "state",
+    "contract",
+    "parity",
+    "symmetry",
+    "determinism",
+    "precision",
+    "performance",
+)
+
+
+# what an optimizer may lack without being wrong
+CAPABILITIES = (
+    "state_dict",
+    "add_param_group",
+    "closure",
+    "pickle",
+    "tensor_lr",
+    "complex",
+    "sparse",
+    "compile",
+)
 
 
 @dataclass(frozen=True)
@@ -35,6 +60,8 @@ class Check:
         run: tries to refute it.
         dtypes: dtypes it speaks of.
         implementations: implementations it is tried on; None means all.
+        needs: what the subject must have or be able to: ``"rule"``, or one of CAPABILITIES.
+        judge: judges one program, so that a finding can be shrunk and replayed; None means the lock-step oracle.
     """
 
     id: str
@@ -42,6 +69,8 @@ class Check:
     run: Callable[[Context], Report] = field(repr=False)
     dtypes: tuple[str, ...] = ALL_DTYPES
     implementations: tuple[str, ...] | None = None
+    needs: tuple[str, ...] = ()
+    judge: Callable[[Context, Program], Outcome] | None = field(default=None, repr=False)
 
     @property
     def explanation(self) -> str:
@@ -71,22 +100,65 @@ def check(id: str, claim: str, **kwargs) -> Callable:
 IDS = (
     "rule.step",
     "rule.state",
-    "rule.groups",
     "rule.arguments",
     "rule.counter",
     "rule.tails",
     "rule.layouts",
     "rule.nonfinite",
+    "groups.hyperparameters",
+    "groups.edits",
+    "groups.late",
+    "groups.order",
+    "groups.split",
+    "groups.bystander",
+    "groups.empty",
+    "groups.arguments",
+    "state.round_trip",
+    "state.complete",
+    "state.copies",
+    "state.independence",
+    "state.dtypes",
+    "state.late_gradients",
+    "state.untouched",
+    "state.keys",
+    "contract.side_effects",
+    "parity.implementations",
+    "parity.layouts",
+    "parity.maximize",
+    "parity.complex",
+    "parity.slices",
+    "symmetry.scaling",
+    "symmetry.sign",
+    "symmetry.translation",
+    "symmetry.permutation",
+    "determinism.repeat",
+    "determinism.processes",
+    "determinism.threads",
     "precision.step",
     "precision.state",
     "precision.state_dtype",
-    "contract.side_effects",
+    "performance.step",
+)
+
+
+MODULES = (
+    "rule",
+    "arguments",
+    "shapes",
+    "groups",
+    "state",
+    "contract",
+    "parity",
+    "symmetry",
+    "determinism",
+    "precision",
+    "performance",
 )
 
 
 def all_checks() -> dict[str, Check]:
     """Every check by id, in the order of IDS."""
-    for module in ("rule", "arguments", "shapes", "precision", "contract"):
+    for module in MODULES:
         importlib.import_module(f"verify.checks.{module}")
     if tuple(sorted(CHECKS)) != tuple(sorted(IDS)):
         raise ValueError(f"IDS and the registered checks differ: {set(CHECKS) ^ set(IDS)}")

@@ -21,6 +21,7 @@ from verify.program import Filling, Parameter, Program, Step
     "Every constructor argument that chooses numbers changes something.",
     dtypes=("float64", "float32"),
     implementations=("for-loop", "foreach", "fused"),
+    needs=("rule",),
 )
 def arguments(context: Context) -> Report:
     """Two runs that differ in one argument alone must not end in the same bits.
@@ -210,7 +211,7 @@ def _ignored(context: Context, name: str, shown: tuple[Program, ...]) -> Finding
     for program in shown:
         outcome = context.run(program)
         if outcome.failed:
-            found = shrink(context, program, outcome)
+            found = shrink(context, program, outcome, context.run)
             return replace(found, message=f"{message}\n{found.message}")
     return Finding(message)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 
 from verify.budgets import Budget
-from verify.oracle import Mismatch, Outcome, Seconds, run_program
+from verify.oracle import run_program
+from verify.outcome import Mismatch, Outcome, Seconds
 from verify.program import Program
 from verify.reduce import reduce_program
 from verify.subject import LoadedSubject
@@ -26,6 +27,7 @@ class Finding:
         message: what is wrong, in a few lines.
         program: what shows it.
         mismatches, error: the numbers that are outside, or the exception that was raised.
+        broken: the promise that is broken, in a sentence.
         low_state: key of a state tensor whose dtype is too low.
         ended: the subject did not return, or took the process with it. With none of these the finding
             is a side effect on torch or on stdout.
@@ -35,6 +37,7 @@ class Finding:
     program: Program | None = None
     mismatches: list[Mismatch] = field(default_factory=list)
     error: str | None = None
+    broken: str | None = None
     low_state: str = ""
     ended: bool = False
 
@@ -54,6 +57,7 @@ class Report:
     notes: list[str] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     speed: dict[str, float] = field(default_factory=dict)
+    performance: dict[str, Any] = field(default_factory=dict)
 
     def record(self, outcome: Outcome, counts=("p",)) -> None:
         """Add the figures of one program."""
@@ -91,6 +95,8 @@ class Context:
     Args:
         editable: hyperparameters that live in param groups.
         in_subject: tells the watchdog when the subject has control.
+        worst, scalars: worst ratios so far, and the precision in which scalars are judged.
+        bitwise: for every pair of runs that was compared, whether they were equal bit for bit.
     """
 
     loaded: LoadedSubject
@@ -103,6 +109,7 @@ class Context:
     in_subject: Callable[[bool], None] = lambda inside: None
     worst: dict[str, float] = field(default_factory=dict)
     scalars: str = "float64"
+    bitwise: list[bool] = field(default_factory=list)
 
     def run(self, program: Program, judge: str = "all", ignore: Sequence[int] = ()) -> Outcome:
         outcome = run_program(
@@ -135,9 +142,23 @@ class Context:
             "options": tuple(self.loaded.options),
         }
 
+    def refute(
+        self, report: Report, program: Program, outcome: Outcome, judge: Judge | None = None, ignore: Sequence[int] = ()
+    ) -> bool:
+        """Shrink a failing program and record it.
 
-class _Found(Exception):
-    """Stops a search at the first failing program."""
+        Returns:
+            whether the check has to stop here.
+        """
+        report.fail(shrink(self, program, outcome, judge or (lambda p: self.run(p, ignore=ignore)), ignore))
+        return True
+
+
+Judge = Callable[[Program], Outcome]
+
+
+class _Stop(Exception):
+    """Ends a search."""
 
 
 def search(
@@ -146,26 +167,31 @@ def search(
     programs: st.SearchStrategy[Program],
     most: int,
     *,
-    judge: str = "all",
+    judge: Judge | None = None,
     salt: int = 0,
 ) -> bool:
-    """Run drawn programs until one fails or ``most`` were run; shrink and record a failure.
+    """Judge drawn programs until one fails or ``most`` were tried; shrink and record a failure.
+
+    Args:
+        judge: runs one program; the lock-step oracle by default.
 
     Returns:
-        whether a failure was found.
+        whether the check has to stop.
     """
-    failing: list[tuple[Program, Outcome]] = []
+    judge = judge or context.run
+    stopped = False
     started, inside = time.perf_counter(), 0.0
 
     def trial(program: Program) -> None:
-        nonlocal inside
+        nonlocal inside, stopped
         begin = time.perf_counter()
-        outcome = context.run(program, judge)
+        outcome = judge(program)
         inside += time.perf_counter() - begin
         report.record(outcome)
         if outcome.failed:
-            failing.append((program, outcome))
-            raise _Found
+            stopped = context.refute(report, program, outcome, judge)
+            if stopped:
+                raise _Stop
 
     driven = settings(
         max_examples=most,
@@ -177,31 +203,43 @@ def search(
     )(given(programs)(trial))
     try:
         seed((context.seed << 8) + salt)(driven)()
-    except _Found:
+    except _Stop:
         pass
     except Unsatisfiable:
         report.status, report.reason = "skipped", "no valid hyperparameters could be drawn"
     # what is not spent in the oracle is spent drawing
     report.seconds.generation += time.perf_counter() - started - inside
-    if failing:
-        report.fail(shrink(context, *failing[0], judge=judge))
-    return bool(failing)
+    return stopped
 
 
-def shrink(
-    context: Context, program: Program, outcome: Outcome, judge: str = "all", ignore: Sequence[int] = ()
-) -> Finding:
+def try_all(context: Context, report: Report, programs: Iterable[Program], judge: Judge | None = None) -> bool:
+    """As :func:`search`, for programs that are given."""
+    judge = judge or context.run
+    for program in programs:
+        outcome = judge(program)
+        report.record(outcome)
+        if outcome.failed and context.refute(report, program, outcome, judge):
+            return True
+    return False
+
+
+def shrink(context: Context, program: Program, outcome: Outcome, judge: Judge, ignore: Sequence[int] = ()) -> Finding:
     """A finding with the smallest program that shows the same failure."""
     from verify.finding import message_for
 
-    small, found = reduce_program(program, outcome, lambda p: context.run(p, judge, ignore), context.loaded)
-    if judge != "all" and found.mismatches:
-        # judge everything once more, to say which quantity goes wrong first
-        whole = context.run(small, "all")
-        if whole.mismatches and whole.mismatches[0].operation == found.mismatches[0].operation:
-            main = [m for m in whole.mismatches if m.quantity == found.mismatches[0].quantity]
-            if main:
-                agrees = main[0].agrees
-                found = replace(found, mismatches=[replace(found.mismatches[0], agrees=agrees)])
-                found.mismatches += [m for m in whole.mismatches if m.quantity != main[0].quantity]
-    return Finding(message_for(context.loaded, small, found), small, list(found.mismatches), found.error)
+    small, found = reduce_program(program, outcome, judge, context.loaded)
+    if found.mismatches:
+        found = _with_all_quantities(context, small, found, ignore)
+    return Finding(message_for(context.loaded, small, found), small, list(found.mismatches), found.error, found.broken)
+
+
+def _with_all_quantities(context: Context, program: Program, found: Outcome, ignore: Sequence[int]) -> Outcome:
+    """Judge every quantity once more, to say which goes wrong first."""
+    whole = context.run(program, "all", ignore)
+    if whole.mismatches and whole.mismatches[0].operation == found.mismatches[0].operation:
+        main = [m for m in whole.mismatches if m.quantity == found.mismatches[0].quantity]
+        if main:
+            first = replace(found.mismatches[0], agrees=main[0].agrees)
+            others = [m for m in whole.mismatches if m.quantity != first.quantity]
+            return replace(found, mismatches=[first, *others])
+    return found

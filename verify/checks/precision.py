@@ -18,6 +18,7 @@ from verify.program import Filling, Parameter, Step
     "precision.step",
     "In a low-precision dtype the parameter is as near to the exact value as that dtype allows.",
     dtypes=LOW_DTYPES,
+    needs=("rule",),
 )
 def step(context: Context) -> Report:
     """The programs of rule.step in bfloat16 and float16.
@@ -32,6 +33,7 @@ def step(context: Context) -> Report:
     "precision.state",
     "In a low-precision dtype every state variable is as near to the exact value as that dtype allows.",
     dtypes=LOW_DTYPES,
+    needs=("rule",),
 )
 def state(context: Context) -> Report:
     """The programs of rule.state in bfloat16 and float16."""

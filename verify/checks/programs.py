@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from reference.rule import Options, UpdateRule
 from verify.checks.context import Context
-from verify.program import Edit, Filling, Parameter, Program, Repeat, Step
+from verify.program import AddGroup, Edit, Filling, Parameter, Program, Repeat, Schedule, Step
 
 
 def first_trials(context: Context, number: int = 0) -> dict[str, float]:
@@ -57,25 +57,39 @@ def sweep(context: Context) -> Iterator[Program]:
             )
 
 
+def settings(context: Context) -> Iterator[tuple[Options, dict[str, float]]]:
+    """Every choice of options (at quick the default, and all together where the rule allows it), each with values."""
+    rule, loaded = context.loaded.rule, context.loaded
+    several = [first_trials(context), first_trials(context, 1)]
+    choices = choices_of(context)
+    if context.budget.name == "quick":
+        choices = [choices[0], *[o for o in choices[1:] if rule.constraint({**loaded.fixed, **several[0]}, o)][-1:]]
+    for options in choices[:16]:
+        fitting = [v for v in several if rule.constraint({**loaded.fixed, **v}, options)]
+        if fitting:
+            yield options, fitting[0]
+
+
+def differing_groups(context: Context, values: dict[str, float], options: Options) -> list[dict[str, float]]:
+    """Up to three groups that differ in every hyperparameter that lives in groups."""
+    rule, loaded = context.loaded.rule, context.loaded
+    groups = [values]
+    for later in (first_trials(context, 1), first_trials(context, 2)):
+        other = {**values, **{k: v for k, v in later.items() if k in context.editable}}
+        if context.editable and rule.constraint({**loaded.fixed, **other}, options):
+            groups.append(other)
+    return groups
+
+
 def scenarios(context: Context) -> Iterator[Program]:
     """What a training script does to several parameters, for every choice of options (at quick, for two of them).
 
     A gradient that arrives late, stays away and comes back, one buffer for all gradients, step() again
     on the same gradient; then two groups with different hyperparameters, and an edit of each.
     """
-    rule, loaded = context.loaded.rule, context.loaded
-    first, second = first_trials(context), first_trials(context, 1)
-    choices = choices_of(context)
-    if context.budget.name == "quick":
-        # the default, and all options together where the rule allows it
-        choices = [choices[0], *[o for o in choices[1:] if rule.constraint({**loaded.fixed, **first}, o)][-1:]]
-    else:
+    if context.budget.name != "quick":
         yield many_parameters(context)
-    for number, options in enumerate(choices[:16]):
-        settings = [v for v in (first, second) if rule.constraint({**loaded.fixed, **v}, options)]
-        if not settings:
-            continue
-        values = settings[0]
+    for number, (options, values) in enumerate(settings(context)):
 
         def gradients(*present: bool, at: int = 100 * number) -> Step:
             return Step(tuple(Filling(at + 17 * i) if there else None for i, there in enumerate(present)))
@@ -104,14 +118,10 @@ def scenarios(context: Context) -> Iterator[Program]:
         yield from _edited(context, values, options)
 
 
-def _edited(context: Context, values: dict[str, float], options) -> Iterator[Program]:
+def _edited(context: Context, values: dict[str, float], options: Options, *, tensor: bool = False) -> Iterator[Program]:
     """Three groups that differ in every hyperparameter, and an edit of each, in two of the groups."""
     rule, loaded = context.loaded.rule, context.loaded
-    groups = [values]
-    for later in (first_trials(context, 1), first_trials(context, 2)):
-        other = {**values, **{k: v for k, v in later.items() if k in context.editable}}
-        if rule.constraint({**loaded.fixed, **other}, options):
-            groups.append(other)
+    groups = differing_groups(context, values, options)
     parameters = tuple(Parameter((3,), g, Filling(70 + 9 * g)) for g in range(len(groups)))
 
     def step(at: int) -> Step:
@@ -124,11 +134,54 @@ def _edited(context: Context, values: dict[str, float], options) -> Iterator[Pro
             changed = {**now[group], name: _another(rule, name, now[group][name])}
             if rule.constraint({**loaded.fixed, **changed}, options):
                 now[group] = changed
-                operations.append(Edit(group, name, changed[name]))
+                operations.append(Edit(group, name, changed[name], tensor))
         operations += [step(20 + 2 * k), step(21 + 2 * k)]
     yield context.program(
         groups=tuple(groups), options=dict(options), parameters=parameters, operations=tuple(operations)
     )
+
+
+def edits(context: Context) -> Iterator[Program]:
+    """Every hyperparameter of some groups is edited between steps; then lr as a tensor, and by a real scheduler."""
+    for options, values in settings(context):
+        yield from _edited(context, values, options)
+        if "lr" not in context.editable:
+            continue
+        groups = tuple(differing_groups(context, values, options))
+        parameters = tuple(Parameter((3,), g, Filling(40 + 9 * g)) for g in range(len(groups)))
+
+        def step(at: int, groups=groups) -> Step:
+            return Step(tuple(Filling(at + 17 * g) for g in range(len(groups))))
+
+        last = len(groups) - 1
+        for between in (
+            (Schedule(0.5),),
+            (Edit(last, "lr", groups[last]["lr"] * 4, tensor=True),),
+            (Schedule(0.5), Edit(0, "lr", groups[0]["lr"] * 2), Schedule(0.5)),
+        ):
+            yield context.program(
+                groups=groups,
+                options=dict(options),
+                parameters=parameters,
+                operations=(step(1), *between, step(2), step(3)),
+            )
+
+
+def late_groups(context: Context) -> Iterator[Program]:
+    """A group is added before the first step, after it, and after several; edits reach it as any other."""
+    for number, (options, values) in enumerate(settings(context)):
+        groups = tuple(differing_groups(context, values, options))
+        if len(groups) == 1:
+            groups = (values, values)
+        last = len(groups) - 1
+        parameters = tuple(Parameter((n,), g, Filling(33 * n)) for n, g in ((4, 0), (3, 0), (5, last), (2, last)))
+
+        def step(at: int, *absent: int) -> Step:
+            return Step(tuple(None if i in absent else Filling(at + 19 * i) for i in range(4)))
+
+        for before in ((), (step(3),), (step(3, 0), step(4), step(5, 1))):
+            operations = (*before, AddGroup(last), step(101 * number), step(6, 2), step(7))
+            yield context.program(groups=groups, options=dict(options), parameters=parameters, operations=operations)
 
 
 def many_parameters(context: Context) -> Program:

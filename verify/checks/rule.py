@@ -6,26 +6,27 @@ import math
 import time
 
 from verify.checks import FORMULA_DTYPES, check
-from verify.checks.context import Context, Report, search, shrink
-from verify.checks.programs import first_trials, scenarios, sweep
+from verify.checks.context import Context, Report, search, try_all
+from verify.checks.programs import first_trials, sweep
 from verify.lanes import DTYPES, fill
 from verify.oracle import LockStep
-from verify.program import Filling, Step
-from verify.strategies import bulk_programs, programs
+from verify.outcome import Outcome
+from verify.program import Filling, Program, Step
+from verify.strategies import bulk_programs
 
 
-def bulk(context: Context, judge: str, salt: int) -> Report:
+def bulk(context: Context, part: str, salt: int) -> Report:
     """Every trial value of every hyperparameter once, then a search among drawn programs."""
-    budget = context.budget
-    report = Report()
-    for program in sweep(context):
-        outcome = context.run(program, judge)
-        report.record(outcome)
-        if outcome.failed:
-            return report.fail(shrink(context, program, outcome, judge))
+    budget, report = context.budget, Report()
+
+    def judge(program: Program) -> Outcome:
+        return context.run(program, part)
+
+    if try_all(context, report, sweep(context), judge):
+        return report
     strategy = bulk_programs(context.loaded.rule, lanes=budget.lanes, steps=budget.steps, **context.strategy_arguments)
-    # state is judged by rule.groups as well
-    most = budget.programs if judge == "p" else budget.programs // 2
+    # state is judged by groups.hyperparameters as well
+    most = budget.programs if part == "p" else budget.programs // 2
     search(context, report, strategy, most, judge=judge, salt=salt)
     return report
 
@@ -34,6 +35,7 @@ def bulk(context: Context, judge: str, salt: int) -> Report:
     "rule.step",
     "After every step, every element of the parameter is where the rule puts it.",
     dtypes=FORMULA_DTYPES,
+    needs=("rule",),
 )
 def step(context: Context) -> Report:
     """Certifies the formula.
@@ -79,6 +81,7 @@ def measure_speed(context: Context, report: Report) -> dict[str, float]:
     "rule.state",
     "After every step, every state variable that can be matched is what the rule says, and so is the step counter.",
     dtypes=FORMULA_DTYPES,
+    needs=("rule",),
 )
 def state(context: Context) -> Report:
     """The same programs as rule.step, judging state instead of the parameter.
@@ -104,29 +107,3 @@ def _sees_state(context: Context) -> bool:
     run = LockStep(context.loaded, program)
     run.run()
     return bool(run.tracks and run.tracks[0].seen)
-
-
-@check(
-    "rule.groups",
-    "With several parameters and groups, each follows its own hyperparameters, gradient and count, "
-    "and an edit takes effect at the next step.",
-)
-def groups(context: Context) -> Report:
-    """One to three parameters in one or two groups that differ in every hyperparameter.
-
-    Gradients are missing, arrive late, stay away for a while or are written into one buffer again and
-    again; hyperparameters are edited between steps; step() is called twice on one gradient.
-
-    Bugs of this kind: one step counter for all parameters, or advanced inside the parameter loop; the
-    last group's hyperparameters used for all; a saved gradient that is not a copy; decay added into
-    p.grad; a variable of the first loop used in the second.
-    """
-    report = Report()
-    for program in scenarios(context):
-        outcome = context.run(program)
-        report.record(outcome)
-        if outcome.failed:
-            return report.fail(shrink(context, program, outcome))
-    strategy = programs(context.loaded.rule, editable=context.editable, **context.strategy_arguments)
-    search(context, report, strategy, 2 * context.budget.programs, salt=3)
-    return report

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 from verify.checks import check
-from verify.checks.context import Context, Report, shrink
+from verify.checks.context import Context, Report, try_all
 from verify.checks.programs import choices_of, first_trials
 from verify.lanes import DTYPES, as_float64, fill
 from verify.program import Filling, Parameter, Program, SetCount, Step
@@ -15,6 +16,7 @@ from verify.strategies import TAIL_SIZES
 @check(
     "rule.counter",
     "Step counts stay right across 255 to 258 and 2047 to 2050.",
+    needs=("rule",),
 )
 def counter(context: Context) -> Report:
     """A state is saved, its step counters are set to 98, 254, 998, 2046 or 9998, and it is loaded back;
@@ -51,15 +53,13 @@ def _count_program(context: Context, report: Report, program: Program) -> bool:
     report.record(outcome)
     if outcome.unsupported:
         report.not_applicable(outcome.unsupported)
-    elif outcome.failed:
-        report.fail(shrink(context, program, outcome))
-        return False
-    return True
+    return not (outcome.failed and context.refute(report, program, outcome))
 
 
 @check(
     "rule.tails",
     "Every element of a tensor of any size is updated, also those that fill no whole vector register.",
+    needs=("rule",),
 )
 def tails(context: Context) -> Report:
     """Sizes around 1, 8, 16, 32, 64 and 128, and 100,003 (at quick in float32), where vector loops end in a remainder."""
@@ -67,16 +67,15 @@ def tails(context: Context) -> Report:
     values = first_trials(context)
     large = context.budget.name != "quick" or context.dtype == "float32"
     sizes = [*TAIL_SIZES, *([100_003] if large else [])]
-    for size in sizes:
-        program = context.program(
+    programs = (
+        context.program(
             groups=(values,),
             parameters=(Parameter((size,), 0, Filling(size)),),
             operations=tuple(Step((Filling(1000 + 13 * size + k),)) for k in range(2 if size < 1000 else 1)),
         )
-        outcome = context.run(program)
-        report.record(outcome)
-        if outcome.failed:
-            return report.fail(shrink(context, program, outcome))
+        for size in sizes
+    )
+    try_all(context, report, programs)
     return report
 
 
@@ -104,6 +103,7 @@ LAYOUT_CASES = (
 @check(
     "rule.layouts",
     "The memory layout of parameter and gradient changes nothing; 0-d and empty tensors are fine.",
+    needs=("rule",),
 )
 def layouts(context: Context) -> Report:
     """Transposed, strided, channels-last parameters; gradients with other strides than their parameter,
@@ -112,6 +112,11 @@ def layouts(context: Context) -> Report:
     Bugs of this kind: a kernel that walks storage linearly, p.view(-1) of a copy, state[:] on a 0-d tensor.
     """
     report = Report()
+    try_all(context, report, _layout_programs(context))
+    return report
+
+
+def _layout_programs(context: Context) -> Iterator[Program]:
     values = first_trials(context)
     choices = [o for o in choices_of(context) if context.loaded.rule.constraint({**context.loaded.fixed, **values}, o)]
     for number, (shape, layout, expanded) in enumerate(LAYOUT_CASES):
@@ -122,22 +127,18 @@ def layouts(context: Context) -> Report:
                 parameters.append(Parameter((4,), 0, Filling(90)))
                 for k, g in enumerate(gradients):
                     g.append(Filling(900 + k))
-            program = context.program(
+            yield context.program(
                 groups=(values,),
                 options=dict(choices[number % len(choices)]) if choices else {},
                 parameters=tuple(parameters),
                 operations=tuple(Step(tuple(g)) for g in gradients),
             )
-            outcome = context.run(program)
-            report.record(outcome)
-            if outcome.failed:
-                return report.fail(shrink(context, program, outcome))
-    return report
 
 
 @check(
     "rule.nonfinite",
     "A nan or an infinity in one element of a gradient stays in that element.",
+    needs=("rule",),
 )
 def nonfinite(context: Context) -> Report:
     """One element of the gradient is nan or infinite; all others must end as if it were not there.
@@ -163,6 +164,6 @@ def nonfinite(context: Context) -> Report:
         bad_element = tuple(range(5 * width, 6 * width))
         outcome = context.run(program, ignore=bad_element)
         report.record(outcome)
-        if outcome.failed:
-            return report.fail(shrink(context, program, outcome, ignore=bad_element))
+        if outcome.failed and context.refute(report, program, outcome, ignore=bad_element):
+            break
     return report

@@ -1,0 +1,111 @@
+"""Family ``determinism``: the same inputs must give the same bits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+
+from verify.another_process import digest, digest_elsewhere
+from verify.checks.context import Context
+from verify.checks.groups import BEHAVIOUR_DTYPES
+from verify.checks.judged import judged, run, same_bits
+from verify.checks.programs import differing_groups, settings
+from verify.program import Filling, Parameter, Program, Step
+
+
+def _programs(context: Context) -> Iterator[Program]:
+    """Two groups that differ, ordinary sizes, under every choice of options."""
+    for number, (options, values) in enumerate(settings(context)):
+        groups = differing_groups(context, values, options)[:2]
+        parameters = tuple(
+            Parameter(shape, min(k, len(groups) - 1), Filling(800 * number + 70 * k))
+            for k, shape in enumerate(((129,), (4, 5), ()))
+        )
+        yield context.program(
+            groups=tuple(groups),
+            options=dict(options),
+            parameters=parameters,
+            operations=tuple(Step(tuple(Filling(300 * j + 40 * k) for k in range(3))) for j in range(4)),
+        )
+
+
+def _large(context: Context) -> Iterator[Program]:
+    """A tensor that torch spreads over threads, for the default options."""
+    options, values = next(settings(context))
+    yield context.program(
+        groups=(values,),
+        options=dict(options),
+        parameters=(Parameter((100_003,), 0, Filling(5)),),
+        operations=(Step((Filling(70_001),)), Step((Filling(801),))),
+    )
+
+
+@judged(
+    "determinism.repeat",
+    "The same inputs give the same bits, again and again in one process.",
+    _programs,
+    dtypes=BEHAVIOUR_DTYPES,
+)
+def repeat(context: Context, program: Program) -> str | None:
+    """The program is run three times on fresh instances; parameters and state must be the same bits, with torch's
+    random state at another place each time.
+
+    Bugs of this kind: stochastic rounding without a seed, kernels tuned on live tensors, time or id() in the numbers.
+    """
+    one = run(context, program)
+    state = torch.get_rng_state()
+    try:
+        for number in range(2):
+            torch.manual_seed(1000 + number)
+            found = same_bits(one, run(context, program), "run once more in this process", state=True)
+            if found:
+                return found
+    finally:
+        torch.set_rng_state(state)
+    return None
+
+
+@judged(
+    "determinism.processes",
+    "The same inputs give the same bits in another process.",
+    _programs,
+    dtypes=("float32",),
+)
+def processes(context: Context, program: Program) -> str | None:
+    """The program is run here and in a new interpreter with another hash seed.
+
+    Bugs of this kind: hash(), os.getpid() or the order of a set in the numbers.
+    """
+    here = digest(run(context, program))
+    there = digest_elsewhere(context.loaded.subject, program, context.in_subject)
+    for step, (a, b) in enumerate(zip(here, there, strict=True)):
+        for index, (x, y) in enumerate(zip(a, b, strict=True)):
+            if x != y:
+                return (
+                    f"in another process, parameter {index} has other bits after step {step + 1}; "
+                    "they must be the same for the same inputs"
+                )
+    return None
+
+
+@judged(
+    "determinism.threads",
+    "The same inputs give the same bits with one and with two threads.",
+    _large,
+    dtypes=BEHAVIOUR_DTYPES,
+)
+def threads(context: Context, program: Program) -> str | None:
+    """A tensor of 100,003 elements with torch.set_num_threads(1) and (2).
+
+    Bugs of this kind: sums that are split by thread, numbers that depend on torch.get_num_threads().
+    """
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        one = run(context, program)
+        torch.set_num_threads(2)
+        two = run(context, program)
+    finally:
+        torch.set_num_threads(before)
+    return same_bits(one, two, "with two threads", state=True)

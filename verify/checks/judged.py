@@ -1,0 +1,101 @@
+"""Checks that judge one program at a time, against another run of the same subject or against a promise.
+
+They need no reference, so they can be tried on an optimizer of unknown rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import wraps
+
+from hypothesis import strategies as st
+
+from verify.checks import check
+from verify.checks.context import Context, Report, search, try_all
+from verify.driver import SubjectRaised, Unsupported, quiet
+from verify.outcome import Outcome
+from verify.program import Program
+from verify.trajectory import Recorder, Refused, first_difference, record
+
+Judge = Callable[[Context, Program], str | None]
+
+
+def judged(
+    id: str,
+    claim: str,
+    programs: Callable[[Context], Iterable[Program]],
+    draws: Callable[[Context], st.SearchStrategy[Program]] | None = None,
+    salt: int = 0,
+    **facts,
+) -> Callable[[Judge], Judge]:
+    """Register a check whose function says what is wrong in one program, or None.
+
+    Args:
+        programs: the programs that every run tries.
+        draws: strategy for further ones.
+        facts: see :class:`verify.checks.Check`.
+    """
+
+    def register(judge: Judge) -> Judge:
+        def one(context: Context, program: Program) -> Outcome:
+            return outcome_of(judge, context, program)
+
+        @wraps(judge)
+        def run(context: Context) -> Report:
+            report, reasons = Report(), []
+
+            def tried(program: Program) -> Outcome:
+                outcome = one(context, program)
+                reasons.append(outcome.unsupported or outcome.refused)
+                return outcome
+
+            stopped = try_all(context, report, programs(context), tried)
+            if not stopped and draws is not None:
+                search(context, report, draws(context), context.budget.programs, judge=tried, salt=salt)
+            if reasons and all(reasons) and report.status == "passed":
+                report.not_applicable(str(reasons[0]))
+            return report
+
+        check(id, claim, judge=one, **facts)(run)
+        return judge
+
+    return register
+
+
+def outcome_of(judge: Judge, context: Context, program: Program) -> Outcome:
+    """What a judge says of a program, with whatever the subject raised in it."""
+    outcome = Outcome()
+    with quiet():
+        try:
+            outcome.broken = judge(context, program)
+        except SubjectRaised as error:
+            outcome.error = str(error)
+        except Unsupported as reason:
+            outcome.unsupported = str(reason)
+        except Refused as words:
+            outcome.refused = str(words)
+    return outcome
+
+
+def run(context: Context, program: Program, make=Recorder) -> Recorder:
+    """Run and record a program on the subject of a cell (see :func:`verify.trajectory.record`)."""
+    return record(context.loaded, program, context.in_subject, make)
+
+
+def same_bits(
+    one: Recorder, other: Recorder, what: str, order: list[int] | None = None, *, state: bool = False
+) -> str | None:
+    """None, or a sentence that says where two runs part.
+
+    Args:
+        what: how the other run differs, e.g. "with an empty group beside it".
+    """
+    found = first_difference(one.moments, other.moments, order, state=state)
+    if found is None:
+        return None
+    step, parameter, key, element, value, otherwise = found
+    name = f"parameter {parameter}" + (f", state {key!r}" if key else "")
+    return (
+        f"{what}, {name} is {otherwise:.9g} instead of {value:.9g} after step {step + 1} (element {element}); "
+        "it must be the same, bit for bit"
+    )

@@ -1,0 +1,276 @@
+"""Family ``parity``: ways of saying the same thing must give the same numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+
+from reference.rounding import FACTOR, PRECISIONS
+from verify.checks import check
+from verify.checks.context import Context, Report, try_all
+from verify.checks.groups import BEHAVIOUR_DTYPES
+from verify.checks.judged import judged, outcome_of, run
+from verify.checks.programs import differing_groups, first_trials, settings
+from verify.driver import Unsupported
+from verify.lanes import DTYPES, as_float64, fill
+from verify.outcome import Outcome
+from verify.pairs import Place, Relation, compare
+from verify.program import Filling, Parameter, Program, Step
+from verify.trajectory import Recorder, first_difference
+
+OTHER_IMPLEMENTATIONS = ("foreach", "fused", "differentiable", "capturable", "compiled")
+REAL_DTYPES = ("float64", "float32", "bfloat16", "float16")
+
+
+def _programs(context: Context) -> Iterator[Program]:
+    """Parameters of several sizes in groups that differ, with missing gradients, under every choice of options."""
+    for number, (options, values) in enumerate(settings(context)):
+        groups = differing_groups(context, values, options)[:2]
+        last = len(groups) - 1
+        parameters = tuple(
+            Parameter(shape, g, Filling(700 * number + 50 * k))
+            for k, (shape, g) in enumerate((((257,), 0), ((4, 9), 0), ((), last), ((33,), last)))
+        )
+        steps = tuple(
+            Step(tuple(Filling(9000 * number + 977 * j + 301 * k) if (j, k) != (1, 1) else None for k in range(4)))
+            for j in range(4)
+        )
+        yield context.program(groups=tuple(groups), options=dict(options), parameters=parameters, operations=steps)
+
+
+def _compare(context: Context, program: Program, other: Program, relation: Relation) -> str | None:
+    """Side by side, within the sum of the allowances; where no rule is known, within measured rounding."""
+    if not context.loaded.rule.known:
+        return _compare_measured(context, program, other, relation.what)
+    scalars = (context.scalars if program.implementation == context.implementation else "float64", context.scalars)
+    found, same = compare(context.loaded, program, other, relation, scalars=scalars, in_subject=context.in_subject)
+    if found is None:
+        context.bitwise.append(same)
+    return found
+
+
+def _compare_measured(context: Context, program: Program, other: Program, what: str) -> str | None:
+    """Without a rule: the same bits, or as near as the subject's float32 and float64 runs are to each other.
+
+    How far apart those two are is what rounding does to this optimizer on these numbers; FACTOR is for the
+    order of operations, as everywhere.
+    """
+    if len(program.parameters) != len(other.parameters):
+        raise Unsupported("slices cannot be compared without a rule")
+    program, other = _explicit(program), _explicit(other)
+    one, two = run(context, program), run(context, other)
+    same = first_difference(one.moments, two.moments) is None
+    context.bitwise.append(same)
+    if same:
+        return None
+    rounded = [run(context, replace(program, dtype=dtype)) for dtype in ("float32", "float64")]
+    unit = max(PRECISIONS[program.dtype].unit, PRECISIONS["float32"].unit) / PRECISIONS["float32"].unit
+    for step, (a, b) in enumerate(zip(one.moments, two.moments, strict=True)):
+        for index, (x, y) in enumerate(zip(a.values, b.values, strict=True)):
+            low, high = (r.moments[step].values[index] for r in rounded)
+            allowed = FACTOR * unit * max(np.nanmax(np.abs(low - high), initial=0.0), _unit_of(high))
+            apart = np.abs(x - y)
+            if np.nanmax(apart, initial=0.0) > allowed:
+                at = int(np.nanargmax(apart))
+                return (
+                    f"{what}, parameter {index} is {y[at]:.9g} instead of {x[at]:.9g} after step {step + 1} (element {at}): "
+                    f"{apart[at]:.2g} apart, where rounding in float32 makes a difference of {allowed / FACTOR / unit:.2g}"
+                )
+    return None
+
+
+def _unit_of(values: np.ndarray) -> float:
+    return PRECISIONS["float32"].unit * float(np.nanmax(np.abs(values), initial=0.0))
+
+
+def _explicit(program: Program) -> Program:
+    """The same numbers in every dtype: ordinary ones that bfloat16 can hold, in place of slices of the pool."""
+
+    def plain(filling: Filling | None) -> Filling | None:
+        if filling is None or filling.values is not None:
+            return filling
+        values = as_float64(fill(filling, (64,), DTYPES["bfloat16"]))
+        return replace(filling, values=tuple(float(x) for x in np.where(np.abs(values) < 16, values, 1.0)))
+
+    operations = tuple(
+        replace(op, gradients=tuple(map(plain, op.gradients))) if isinstance(op, Step) else op
+        for op in program.operations
+    )
+    parameters = tuple(replace(p, initial=plain(p.initial)) for p in program.parameters)
+    return replace(program, parameters=parameters, operations=operations)
+
+
+# -- implementations ---------------------------------------------------------------------------
+
+
+def _as_for_loop(context: Context, program: Program) -> str | None:
+    plain = replace(program, implementation="for-loop")
+    return _compare(context, plain, program, Relation(f"{program.implementation} beside for-loop"))
+
+
+def _judge_implementation(context: Context, program: Program) -> Outcome:
+    return outcome_of(_as_for_loop, context, program)
+
+
+@check(
+    "parity.implementations",
+    "Every implementation agrees with the for-loop within the sum of their allowances.",
+    implementations=OTHER_IMPLEMENTATIONS,
+    judge=_judge_implementation,
+)
+def implementations(context: Context) -> Report:
+    """Both start every step from the same parameters and state; parameters and state are compared after it.
+
+    Whether they were equal bit for bit in every program is recorded with the cell.
+    Bugs of this kind: two recurrences in one optimizer, a gradient list that foreach changes in place, a step
+    count that one path reads before and the other after it is advanced.
+    """
+    report = Report()
+    context.bitwise.clear()
+    if not try_all(context, report, _programs(context), lambda p: _judge_implementation(context, p)):
+        equal = sum(context.bitwise)
+        how = "bit for bit equal" if equal == len(context.bitwise) else "equal within rounding"
+        report.notes.append(f"{how} to for-loop ({equal} of {len(context.bitwise)} programs bit for bit)")
+    return report
+
+
+# -- layouts, maximize, complex numbers, slices --------------------------------------------------
+
+
+def _laid_out(context: Context) -> Iterator[Program]:
+    values = first_trials(context)
+    choices = [(o, v) for o, v in settings(context)] or [({}, values)]
+    for number, layout in enumerate(("transposed", "strided", "channels_last", "transposed_gradient")):
+        options, own = choices[number % len(choices)]
+        shape = (2, 3, 4, 5) if layout == "channels_last" else (6, 11)
+        yield context.program(
+            groups=(own,),
+            options=dict(options),
+            parameters=(Parameter(shape, 0, Filling(77 * number), layout), Parameter((5,), 0, Filling(3))),
+            operations=tuple(Step((Filling(400 + 53 * k), Filling(k))) for k in range(3)),
+        )
+
+
+@judged(
+    "parity.layouts",
+    "A parameter that is not contiguous moves as a contiguous one does.",
+    _laid_out,
+)
+def layouts(context: Context, program: Program) -> str | None:
+    """Transposed, strided and channels-last parameters and gradients beside contiguous ones with the same numbers.
+
+    Bugs of this kind: a kernel that walks storage in order, p.view(-1) of a copy, state with other strides than
+    its parameter.
+    """
+    plain = replace(program, parameters=tuple(replace(p, layout="contiguous") for p in program.parameters))
+    return _compare(context, plain, program, Relation("with another memory layout"))
+
+
+class _Negated(Recorder):
+    def gradient(self, filling, track):
+        return -super().gradient(filling, track)
+
+
+@judged(
+    "parity.maximize",
+    "maximize with a gradient g does what minimizing with -g does, bit for bit.",
+    _programs,
+    dtypes=BEHAVIOUR_DTYPES,
+)
+def maximize(context: Context, program: Program) -> str | None:
+    """The program is run with maximize, and without it on negated gradients; parameters must be the same.
+
+    Bugs of this kind: maximize accepted and never used, applied after decay was added, negating p.grad itself
+    so that every second step undoes it.
+    """
+    name = "maximize"
+    if name not in context.loaded.options:
+        raise Unsupported("it has no maximize")
+    options = dict(program.options)
+    up = run(context, replace(program, options={**options, name: True}))
+    down = run(context, replace(program, options={**options, name: False}), _Negated)
+    found = first_difference(down.moments, up.moments)
+    if found is None:
+        return None
+    step, parameter, _, element, value, otherwise = found
+    return (
+        f"with maximize, parameter {parameter} is {otherwise:.9g} after step {step + 1} (element {element}); minimizing "
+        f"with the gradient negated gives {value:.9g}, and both must be the same"
+    )
+
+
+@judged(
+    "parity.complex",
+    "A complex parameter moves as the two real ones that it is made of.",
+    _programs,
+    dtypes=("complex64", "complex128"),
+    needs=("complex",),
+)
+def complex_numbers(context: Context, program: Program) -> str | None:
+    """The same numbers as a complex parameter, and as a real one with a last axis of two.
+
+    Bugs of this kind: abs() where the two parts are meant one by one, a complex second moment, conjugation.
+    """
+    real = str(DTYPES[program.dtype].to_real()).removeprefix("torch.")
+    parts = tuple(replace(p, shape=(*p.shape, 2)) for p in program.parameters)
+    two = replace(program, dtype=real, parameters=parts)
+    return _compare(context, two, program, Relation("as complex numbers"))
+
+
+CUTS = (0, 1, 9, 64, 65, 128)
+
+
+def _whole(context: Context) -> Iterator[Program]:
+    for number, (options, values) in enumerate(settings(context)):
+        yield context.program(
+            groups=(values,),
+            options=dict(options),
+            parameters=(Parameter((CUTS[-1],), 0, Filling(1300 * number)),),
+            operations=tuple(Step((Filling(7000 * number + 611 * k),)) for k in range(4)),
+        )
+
+
+@judged(
+    "parity.slices",
+    "A tensor moves as its slices do when each is a parameter of its own.",
+    _whole,
+    dtypes=REAL_DTYPES,
+    needs=("rule",),
+)
+def slices(context: Context, program: Program) -> str | None:
+    """A tensor of 128 elements, and the same numbers cut into pieces of 1, 8, 55, 1 and 63.
+
+    Bugs of this kind: a vector loop whose remainder is left out, a norm or a mean over the tensor, small tensors
+    that are treated in another way.
+    """
+    first = program.parameters[0]
+    size = first.shape[0] if len(first.shape) == 1 else 0
+    cuts = [c for c in CUTS if c < size] + [size]
+    if len(cuts) < 3 or len(program.parameters) > 1 or not _cuttable(program):
+        raise Unsupported("the program has no single tensor to cut")
+
+    def cut(filling: Filling) -> list[Filling]:
+        return [replace(filling, start=filling.start + c) for c in cuts[:-1]]
+
+    pieces = tuple(
+        replace(first, shape=(b - a,), initial=f) for (a, b), f in zip(pairwise(cuts), cut(first.initial), strict=True)
+    )
+    operations = tuple(
+        replace(op, gradients=(None,) * len(pieces) if op.gradients[0] is None else tuple(cut(op.gradients[0])))
+        if isinstance(op, Step)
+        else op
+        for op in program.operations
+    )
+    places = [Place(0, k, slice(a, b)) for k, (a, b) in enumerate(pairwise(cuts))]
+    other = replace(program, parameters=pieces, operations=operations)
+    return _compare(context, program, other, Relation("cut into slices", places))
+
+
+def _cuttable(program: Program) -> bool:
+    """Whether every filling is a slice of the pool, so that a slice of it is one too."""
+    fillings = [program.parameters[0].initial]
+    fillings += [op.gradients[0] for op in program.operations if isinstance(op, Step) and op.gradients[0] is not None]
+    return all(f.values is None and not f.expanded for f in fillings)

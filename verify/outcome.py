@@ -1,0 +1,82 @@
+"""What became of one program."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """A quantity of one element that is certainly outside its allowance.
+
+    Args:
+        quantity: ``"p"``, a state variable's name, or ``"step"``.
+        operation: index of the operation after which it was seen.
+        count: number of the step for this parameter (1 at the first).
+        parameter, element: which parameter, and which of its elements (of its real parts).
+        got, exact, allowance, ratio: the numbers; ``exact`` is the midpoint of the enclosure.
+        agrees: quantities of the same element that were inside.
+        values: every symbol of the equations, before the step.
+        cause: what the subject did instead, where that could be found out.
+    """
+
+    quantity: str
+    operation: int
+    count: int
+    parameter: int
+    element: int
+    got: float
+    exact: float
+    allowance: float
+    ratio: float
+    agrees: tuple[str, ...] = ()
+    values: Mapping[str, float] = field(default_factory=dict)
+    note: str = ""
+    cause: str = ""
+
+
+@dataclass
+class Seconds:
+    """Where the time of a run went, in seconds."""
+
+    subject: float = 0.0
+    reference: float = 0.0
+    generation: float = 0.0
+
+    def add(self, other: Seconds) -> None:
+        self.subject += other.subject
+        self.reference += other.reference
+        self.generation += other.generation
+
+
+@dataclass
+class Outcome:
+    """What became of one program.
+
+    Args:
+        mismatches: quantities that are outside, all of one element.
+        error: what the subject raised where it had no reason to, in operation ``error_operation``.
+        broken: a promise of every optimizer that it broke, in one sentence.
+        unsupported: why the program cannot be run on this subject.
+        refused: the constructor's words for why it takes no such values.
+        worst: largest exact ratio of every quantity.
+        not_verified: elements whose allowance was infinite or useless.
+        scalars: precision in which numbers common to all elements were judged.
+    """
+
+    mismatches: list[Mismatch] = field(default_factory=list)
+    error: str | None = None
+    error_operation: int = -1
+    broken: str | None = None
+    unsupported: str | None = None
+    refused: str | None = None
+    worst: dict[str, float] = field(default_factory=dict)
+    element_steps: int = 0
+    not_verified: int = 0
+    scalars: str = "float64"
+    seconds: Seconds = field(default_factory=Seconds)
+
+    @property
+    def failed(self) -> bool:
+        return bool(self.mismatches) or self.error is not None or self.broken is not None

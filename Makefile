@@ -1,10 +1,10 @@
-# Two commands do everything on a fresh machine: `make certify` and `make test`.
+# Two commands do everything on a fresh machine: `make certify` and `make test`; the others are for developers.
 PYTHON ?= python3
 TARGET ?= torch.optim.Adam
 ARGS ?= --impl for-loop --impl foreach
 BIN := .venv/bin
 
-.PHONY: certify test lint benchmark figures
+.PHONY: certify test lint benchmark figures packages
 
 certify: .venv/ready
 	$(BIN)/optim-verify certify $(TARGET) $(ARGS)
@@ -28,4 +28,15 @@ figures: .venv/ready
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet "torch==2.13.0"
 	$(BIN)/python -m pip install --quiet --editable ".[test]"
+	touch $@
+
+# optimizers that others have published, in an environment that shares torch with .venv
+packages: .venv-packages/ready
+	.venv-packages/bin/python -m pytest tests/packages
+
+.venv-packages/ready: tests/packages/requirements.txt .venv/ready
+	$(BIN)/python -m venv .venv-packages
+	$(BIN)/python -c "import sysconfig; print('import site; site.addsitedir(%r)' % sysconfig.get_path('purelib'))" \
+	  > "$$(.venv-packages/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/shared.pth"
+	.venv-packages/bin/python -m pip install --quiet --no-deps --requirement tests/packages/requirements.txt
 	touch $@

@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     from reference.derivations import DerivationStep, derivation
     from reference.rule import Hyperparameter, Option, RuleError, StateVariable, UpdateRule
     from reference.rules import RULES, get_rule, load_rule, rule_for_torch_class
+    from reference.unknown import unknown_rule
 
 _MODULES = {
     "reference.rule": ("Hyperparameter", "Option", "RuleError", "StateVariable", "UpdateRule"),
     "reference.rules": ("RULES", "get_rule", "load_rule", "rule_for_torch_class"),
+    "reference.unknown": ("unknown_rule",),
     "reference.derivations": ("DerivationStep", "derivation"),
     # what the equations of a rule may use, for authors of rules
     "sympy": ("Abs", "Max", "Min", "Piecewise", "exp", "log", "sign", "sqrt"),
@@ -44,6 +46,7 @@ __all__ = [
     "rule_for_torch_class",
     "sign",
     "sqrt",
+    "unknown_rule",
 ]
 
 

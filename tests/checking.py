@@ -6,16 +6,8 @@ from verify import Subject, load
 from verify.budgets import BUDGETS
 from verify.checks import all_checks
 from verify.checks.context import Context, Report
-from verify.subject import LoadedSubject
 
 torch.set_num_threads(1)
-
-
-def editable(loaded: LoadedSubject) -> tuple[str, ...]:
-    """Hyperparameters that the subject keeps in its param groups."""
-    values = {k: v for k, v in loaded.rule.defaults.items() if k not in loaded.fixed}
-    optimizer = loaded.build([{"params": [torch.zeros(2, requires_grad=True)]}], values, {}, "for-loop")
-    return tuple(name for name, a in loaded.hyperparameters.items() if a.name in optimizer.param_groups[0])
 
 
 def run_check(
@@ -25,7 +17,10 @@ def run_check(
     loaded, found = load(subject), all_checks()[check]
     if dtype not in found.dtypes or implementation not in loaded.implementations:
         return None
+    if "rule" in found.needs and not loaded.rule.known:
+        return None
     if found.implementations and implementation not in found.implementations:
         return None
-    context = Context(loaded, dtype, "cpu", implementation, BUDGETS[budget], seed, editable(loaded))
+    context = Context(loaded, dtype, "cpu", implementation, BUDGETS[budget], seed, loaded.editable())
+    context.settle_scalars()
     return found.run(context)

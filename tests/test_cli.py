@@ -76,9 +76,7 @@ def certificate() -> Certificate:
         seconds={"subject": 1.0, "reference": 2.0, "generation": 0.5, "total": 3.0},
     )
     for dtype, status in (("float64", "passed"), ("float32", "failed"), ("bfloat16", "not-applicable")):
-        made.cells.append(
-            Cell("rule.step", dtype, "cpu", "for-loop", status, "", 0.25, "p", 3, 10, 1_000_000, 0.5)
-        )
+        made.cells.append(Cell("rule.step", dtype, "cpu", "for-loop", status, "", 0.25, "p", 3, 10, 1_000_000, 0.5))
     made.cells.append(Cell("rule.step", "float16", "cpu", "for-loop", "not-run", "there is no cuda device here"))
     message = "after step 1, parameter 0, element 0: the parameter is not what rule adam gives\nsmallest    build [0]"
     made.findings += [

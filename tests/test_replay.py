@@ -27,9 +27,8 @@ from verify.program import (
     Repeat,
     SetCount,
     Step,
-    from_json,
-    to_json,
 )
+from verify.program_json import from_json, to_json
 from verify.replay import Replay, read_replay, replay
 from verify.strategies import bulk_programs, programs
 

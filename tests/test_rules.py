@@ -23,17 +23,13 @@ from reference import (
 from reference.rule import unset_symbol
 
 CHOICES = [
-    pytest.param(
-        rule, dict(options), id="-".join([rule.name, *(k for k, v in options.items() if v)])
-    )
+    pytest.param(rule, dict(options), id="-".join([rule.name, *(k for k, v in options.items() if v)]))
     for rule in RULES.values()
     for options in rule.choices()
 ]
 # torch.optim.AdamW has no switch for its decoupling: it is always on
 CLAIMED = [
-    c
-    for c in CHOICES
-    if c.values[0].torch and (c.values[0].name != "adamw" or c.values[1]["decoupled_weight_decay"])
+    c for c in CHOICES if c.values[0].torch and (c.values[0].name != "adamw" or c.values[1]["decoupled_weight_decay"])
 ]
 
 
@@ -171,9 +167,7 @@ def _edit(group, rule, values) -> None:
         if index is None:
             group[key] = values[h.name]
         else:
-            group[key] = tuple(
-                values[h.name] if i == index else x for i, x in enumerate(group[key])
-            )
+            group[key] = tuple(values[h.name] if i == index else x for i, x in enumerate(group[key]))
 
 
 class Exact:
@@ -184,8 +178,7 @@ class Exact:
         self.set(values)
         self.p = sympy.Rational(start)
         self.state = {
-            s: sympy.Rational(values[s.initial] if isinstance(s.initial, str) else s.initial)
-            for s in self.step.state
+            s: sympy.Rational(values[s.initial] if isinstance(s.initial, str) else s.initial) for s in self.step.state
         }
         self.unset = {s.name for s in self.step.state}
         self.count = 0

@@ -24,6 +24,16 @@ _HOMES = {
     "Edit": "verify.program",
     "SetCount": "verify.program",
     "Repeat": "verify.program",
+    "ZeroGrad": "verify.program",
+    "Schedule": "verify.program",
+    "AddGroup": "verify.program",
+    "Freeze": "verify.program",
+    "Reload": "verify.program",
+    "Copy": "verify.program",
+    "LoadFrom": "verify.program",
+    "OptimizerMachine": "verify.machine",
+    "fillings": "verify.strategies",
+    "hyperparameter_values": "verify.strategies",
     "load": "verify.subject",
     "run_program": "verify.oracle",
     "programs": "verify.strategies",
@@ -31,20 +41,30 @@ _HOMES = {
     "hyperparameters": "verify.strategies",
 }
 __all__ = [
+    "AddGroup",
     "Certificate",
+    "Copy",
     "Edit",
     "Events",
     "Filling",
+    "Freeze",
+    "LoadFrom",
+    "OptimizerMachine",
     "Parameter",
     "Plan",
     "Program",
+    "Reload",
     "Repeat",
+    "Schedule",
     "SetCount",
     "Step",
     "Subject",
     "UsageError",
+    "ZeroGrad",
     "bulk_programs",
     "certify",
+    "fillings",
+    "hyperparameter_values",
     "hyperparameters",
     "load",
     "programs",
@@ -55,9 +75,25 @@ if TYPE_CHECKING:
     from verify.certificate import Certificate
     from verify.certification import Events, Plan, certify
     from verify.errors import UsageError
+    from verify.machine import OptimizerMachine
     from verify.oracle import run_program
-    from verify.program import Edit, Filling, Parameter, Program, Repeat, SetCount, Step
-    from verify.strategies import bulk_programs, hyperparameters, programs
+    from verify.program import (
+        AddGroup,
+        Copy,
+        Edit,
+        Filling,
+        Freeze,
+        LoadFrom,
+        Parameter,
+        Program,
+        Reload,
+        Repeat,
+        Schedule,
+        SetCount,
+        Step,
+        ZeroGrad,
+    )
+    from verify.strategies import bulk_programs, fillings, hyperparameter_values, hyperparameters, programs
     from verify.subject import Subject, load
 
 

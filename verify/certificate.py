@@ -73,6 +73,36 @@ class FindingRecord:
 
 
 @dataclass
+class ExpectedRecord(FindingRecord):
+    """A failure that was expected, and is there.
+
+    Args:
+        cell: the cell or glob that was written down; ``reason`` and ``issue`` are what was written beside it.
+        origin: where: a file, ``--expect``, or what is shipped with optim-verify.
+        stored: whether its program was written down, too.
+    """
+
+    cell: str = ""
+    reason: str = ""
+    issue: str = ""
+    origin: str = ""
+    stored: bool = False
+
+
+@dataclass
+class StaleRecord:
+    """A failure that was expected, and is no longer there; ``why`` says how that is known."""
+
+    check: str
+    cell: str
+    reason: str
+    issue: str
+    message: str
+    origin: str
+    why: str
+
+
+@dataclass
 class Certificate:
     """The record of all cells of one subject."""
 
@@ -84,6 +114,10 @@ class Certificate:
     environment: dict[str, Any] = field(default_factory=dict)
     cells: list[Cell] = field(default_factory=list)
     findings: list[FindingRecord] = field(default_factory=list)
+    expected: list[ExpectedRecord] = field(default_factory=list)
+    stale: list[StaleRecord] = field(default_factory=list)
+    # what a reader should know of the whole run
+    notes: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     speed: dict[str, float] = field(default_factory=dict)
     interrupted: bool = False
@@ -101,7 +135,7 @@ class Certificate:
         counts = self.counts
         if counts["failed"] or self.findings:
             self.verdict = "not certified"
-        elif counts["not-run"] or not counts["passed"] or self.interrupted:
+        elif counts["not-run"] or not counts["passed"] + counts["expected-failure"] or self.interrupted:
             self.verdict = "incomplete"
         else:
             self.verdict = "certified"
@@ -130,7 +164,10 @@ class Certificate:
             "seconds": self.seconds,
             "speed": self.speed,
             "interrupted": self.interrupted,
+            "notes": self.notes,
             "findings": [asdict(f) for f in self.findings],
+            "expected": [asdict(e) for e in self.expected],
+            "stale": [asdict(s) for s in self.stale],
             "cells": [asdict(c) for c in self.cells],
         }
 

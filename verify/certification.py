@@ -6,20 +6,40 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from verify import __version__
-from verify.certificate import Cell, Certificate, FindingRecord, check_writable, write_json, write_text
-from verify.checks import ALL_DTYPES, select
+from verify import __version__, memory
+from verify.certificate import (
+    Cell,
+    Certificate,
+    ExpectedRecord,
+    FindingRecord,
+    StaleRecord,
+    check_writable,
+    write_json,
+    write_text,
+)
+from verify.checks import ALL_DTYPES, CAPABILITIES, select
 from verify.errors import UsageError
+from verify.expectations import DEVICES, SHIPPED, Expectation, gather, kind
 from verify.pool import Limits, Pool
 from verify.subject import IMPLEMENTATIONS, Subject
 
 REPLAY_VERSION = 1
-DEVICES = ("cpu", "cuda", "mps", "xpu", "hpu")
+# how long a cell takes beside others, roughly: long ones go first, so that no worker is left waiting at the end
+WEIGHTS = {
+    "performance": 9.0,
+    "rule.step": 6.0,
+    "precision.step": 6.0,
+    "rule.counter": 5.0,
+    "groups": 4.0,
+    "symmetry": 3.0,
+    "rule": 3.0,
+    "state": 2.0,
+}
 
 
 @dataclass(frozen=True)
@@ -28,11 +48,17 @@ class Plan:
 
     Args:
         dtypes, devices, implementations: names of cells wanted.
-        only: check ids and globs.
+        only, skip: check ids and globs; cells that are skipped are planned and counted.
         seed: chooses the programs; the same seed gives the same run.
         budget: quick, standard or thorough.
         jobs: worker processes.
         reports: folder for finding files, or None to write none.
+        expect: failures that are expected, as ``ID[dtype-device-implementation]=reason``.
+        expectations: a file of such (see :mod:`verify.expectations`); ``"none"`` expects nothing, not even what is
+            shipped for torch's own optimizers.
+        database: where failing programs are kept for the next run: a folder, ``module:NAME`` of a Hypothesis
+            example database, or ``"none"``.
+        cells: if given, only these (check, dtype, device, implementation).
     """
 
     dtypes: Sequence[str] = ()
@@ -43,6 +69,11 @@ class Plan:
     budget: str = "standard"
     jobs: int = 0
     reports: Path | None = None
+    skip: Sequence[str] = ()
+    expect: Sequence[str] = ()
+    expectations: Path | str | None = None
+    database: str = "none"
+    cells: Collection[tuple[str, str, str, str]] | None = None
 
 
 @dataclass
@@ -75,7 +106,9 @@ def certify(subject: Subject | str, plan: Plan | None = None, events: Events | N
     events = events or Events()
     checks = select(plan.only)
     _validate(plan)
-    return _Run(subject, plan, events, checks).go()
+    _known("capability", subject.lacks, CAPABILITIES)
+    file = None if plan.expectations is None else Path(plan.expectations)
+    return _Run(subject, plan, events, checks, gather(subject.title, plan.expect, file)).go()
 
 
 def _validate(plan: Plan) -> None:
@@ -90,6 +123,8 @@ def _validate(plan: Plan) -> None:
         raise UsageError(f"--jobs must be at least 1, not {plan.jobs}")
     if plan.seed < 0:
         raise UsageError(f"--seed must be 0 or more, not {plan.seed}")
+    select(plan.skip)
+    memory.check(plan.database)
 
 
 def check_device(device: str) -> None:
@@ -116,8 +151,12 @@ class _Run:
     plan: Plan
     events: Events
     checks: list[str]
+    expectations: tuple[Expectation, ...]
     certificate: Certificate = field(init=False)
     probes: dict[tuple[str, str], dict[str, Any]] = field(init=False, default_factory=dict)
+    # expectations by index: whose failure was there, whose program passed
+    there: set[int] = field(init=False, default_factory=set)
+    gone: set[int] = field(init=False, default_factory=set)
 
     def go(self) -> Certificate:
         from verify.budgets import BUDGETS
@@ -131,7 +170,13 @@ class _Run:
         if self.plan.reports is not None:
             check_writable(self.plan.reports / self.subject.slug, "--reports", folder=True)
         budget = BUDGETS[self.plan.budget]
-        settings = {"subject": self.subject, "budget": self.plan.budget, "seed": self.plan.seed}
+        settings = {
+            "subject": self.subject,
+            "budget": self.plan.budget,
+            "seed": self.plan.seed,
+            "expectations": self.expectations,
+            "database": self.plan.database,
+        }
         jobs = self.plan.jobs or os.cpu_count() or 1
         pool = Pool(settings, jobs, Limits(budget.cell_seconds, budget.call_seconds))
         self.certificate = Certificate(self.subject.title, self.subject.rule or "")
@@ -140,11 +185,12 @@ class _Run:
         try:
             description = pool.start()
             self._describe(description)
+            self._note_stale_without_run(description)
             self.events.started(self.certificate)
             cells = self.certificate.cells
             order = sorted(
                 (i for i, c in enumerate(cells) if c.status == "not-run"),
-                key=lambda i: cells[i].check == "rule.counter",
+                key=lambda i: -_weight(cells[i]),
             )
             for cell in cells:
                 if cell.status != "not-run":
@@ -158,6 +204,8 @@ class _Run:
                     cell.reason = "interrupted"
         finally:
             pool.stop()
+        self._note_stale()
+        memory.hide(self.plan.database)
         self.certificate.seconds = {**split, "total": time.perf_counter() - started}
         self.certificate.decide()
         return self.certificate
@@ -171,24 +219,69 @@ class _Run:
         self.probes = description["probes"]
         offered = description["implementations"]
         wanted = list(plan.implementations) or list(offered)
-        for device in dict.fromkeys(plan.devices):
-            for implementation in dict.fromkeys(wanted):
-                for dtype in dict.fromkeys(plan.dtypes or ALL_DTYPES):
-                    for check in self.checks:
-                        facts = description["checks"][check]
-                        if dtype not in facts["dtypes"]:
-                            continue
-                        if facts["implementations"] and implementation not in facts["implementations"]:
-                            continue
-                        cell = Cell(check, dtype, device, implementation)
-                        if implementation not in (*offered, "compiled"):
-                            cell.status = "not-applicable"
-                            cell.reason = f"the constructor has no argument {implementation!r}"
-                        certificate.cells.append(cell)
+        planned = [
+            Cell(check, dtype, device, implementation)
+            for device in dict.fromkeys(plan.devices)
+            for implementation in dict.fromkeys(wanted)
+            for dtype in dict.fromkeys(plan.dtypes or ALL_DTYPES)
+            for check in self.checks
+            if _speaks(description["checks"][check], dtype, implementation)
+        ]
+        certificate.cells += [c for c in planned if plan.cells is None or c.key in plan.cells]
         if not certificate.cells:
             raise UsageError(
                 "no cell is left: the checks asked for do not speak of the dtypes or implementations asked for"
             )
+        skipped = {id: pattern for pattern in plan.skip for id in select([pattern])}
+        lacks = self._lacks(description)
+        for cell in certificate.cells:
+            needs = _needs(description["checks"][cell.check], cell)
+            missing = next((name for name in needs if name in lacks), None)
+            if cell.implementation not in (*offered, "compiled"):
+                cell.status = "not-applicable"
+                cell.reason = f"the constructor has no argument {cell.implementation!r}"
+            elif cell.check in skipped:
+                cell.status, cell.reason = "skipped", f"--skip {skipped[cell.check]}"
+            elif "rule" in needs and not description["rule_known"]:
+                cell.status, cell.reason = "not-applicable", "no rule is given"
+            elif missing:
+                cell.status, cell.reason = "not-applicable", f"declared: it lacks {missing!r}"
+
+    def _lacks(self, description: dict[str, Any]) -> set[str]:
+        """Capabilities that are declared lacking, but for those that are there all the same."""
+        has = [name for name in self.subject.lacks if name in description.get("has", ())]
+        self.certificate.notes += [
+            f"declared to lack {name!r}, which it has: cells that need it are run" for name in has
+        ]
+        return set(self.subject.lacks) - set(has)
+
+    def _note_stale_without_run(self, description: dict[str, Any]) -> None:
+        """Expectations that cannot come true: their program does not fit, or their check has no such cell."""
+        for index, e in enumerate(self.expectations):
+            facts = description["checks"][e.check]
+            devices = {*DEVICES, *self.plan.devices, *(p for p in e.cell.split("-") if ":" in p)}
+            speaks = any(
+                e.speaks_of(e.check, dtype, device, implementation)
+                for dtype in ALL_DTYPES
+                for implementation in IMPLEMENTATIONS
+                for device in devices
+                if _speaks(facts, dtype, implementation)
+            )
+            if not speaks:
+                places = ", ".join(facts["dtypes"]) + (
+                    f" on {', '.join(facts['implementations'])}" if facts["implementations"] else ""
+                )
+                raise UsageError(f"{e.origin}: there is no cell {e.name}; {e.check} speaks of {places}")
+            if index in description["unfit"] and e.origin != SHIPPED:
+                self._stale(e, f"its program cannot be run: {description['unfit'][index]}")
+
+    def _note_stale(self) -> None:
+        for index in sorted(self.gone - self.there):
+            e = self.expectations[index]
+            self._stale(e, "no longer fails" if e.program else "nothing fails there")
+
+    def _stale(self, e: Expectation, why: str) -> None:
+        self.certificate.stale.append(StaleRecord(e.check, e.cell, e.reason, e.issue, e.message, e.origin, why))
 
     def _describe_run(self, environment: dict[str, Any]) -> None:
         plan = self.plan
@@ -220,18 +313,50 @@ class _Run:
             self.certificate.faults.append(result["fault"])
         if result.get("speed"):
             self.certificate.speed = result["speed"]
-        for found in result["findings"]:
-            if "check" not in result:
-                # the process that could tell more has ended
-                found = {**found, **self.probes.get((cell.dtype, cell.implementation), {})}
-            record = FindingRecord(
-                cell.check, cell.dtype, cell.device, cell.implementation, found["message"], found["program"]
-            )
-            if self.plan.reports is not None and found["program"] is not None:
-                self._write_finding(record, found["script"])
+        findings, expected = result["findings"], result.get("expected", [])
+        if "check" not in result and cell.status == "failed":
+            # the process that could tell more has ended
+            findings = [{**f, **self.probes.get((cell.dtype, cell.implementation), {})} for f in findings]
+            findings, expected = self._end_expected(cell, findings)
+        for found in findings:
+            record = FindingRecord(*cell.key, found["message"], found["program"])
+            self._write_files(record, found)
             self.certificate.findings.append(record)
             self.events.found(record)
+        for found in expected:
+            self._expected(cell, found)
+        self.there |= {found["expectation"] for found in expected}
+        self.gone |= set(result.get("stale", ()))
         self.events.cell_done(cell)
+
+    def _end_expected(self, cell: Cell, findings: list[dict[str, Any]]) -> tuple[list, list]:
+        """Findings that are expected, of a cell that cost its process."""
+        for index, e in enumerate(self.expectations):
+            open_ended = e.program is None and not e.message
+            told = any(open_ended or kind(e.message) == kind(f["message"]) for f in findings)
+            if told and e.speaks_of(*cell.key):
+                cell.status, cell.reason = "expected-failure", e.reason
+                return [], [{**f, "expectation": index} for f in findings]
+        return findings, []
+
+    def _expected(self, cell: Cell, found: dict[str, Any]) -> None:
+        e = self.expectations[found["expectation"]]
+        record = ExpectedRecord(
+            *cell.key,
+            found["message"],
+            found["program"],
+            cell=e.cell,
+            reason=e.reason,
+            issue=e.issue,
+            origin=e.origin,
+            stored=e.program is not None or bool(e.message),
+        )
+        self._write_files(record, found)
+        self.certificate.expected.append(record)
+
+    def _write_files(self, record: FindingRecord, found: dict[str, Any]) -> None:
+        if self.plan.reports is not None and found["program"] is not None:
+            self._write_finding(record, found["script"])
 
     def _write_finding(self, record: FindingRecord, script: str) -> None:
         assert self.plan.reports is not None
@@ -244,6 +369,21 @@ class _Run:
             record.replay = str(folder / f"{name}.json")
         write_text(folder / f"{name}.py", script)
         record.script = str(folder / f"{name}.py")
+
+
+def _speaks(facts: dict[str, Any], dtype: str, implementation: str) -> bool:
+    """Whether a check speaks of a dtype and an implementation."""
+    return dtype in facts["dtypes"] and (not facts["implementations"] or implementation in facts["implementations"])
+
+
+def _needs(facts: dict[str, Any], cell: Cell) -> list[str]:
+    """What a cell needs of its subject."""
+    dtype = ["complex"] if cell.dtype.startswith("complex") else []
+    return [*facts["needs"], *dtype, *(["compile"] if cell.implementation == "compiled" else [])]
+
+
+def _weight(cell: Cell) -> float:
+    return WEIGHTS.get(cell.check, WEIGHTS.get(cell.check.partition(".")[0], 1.0))
 
 
 def replay_data(subject: Subject, rule: str, record: FindingRecord) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from verify.errors import UsageError
 
 EXIT = {"certified": 0, "not certified": 1, "incomplete": 3}
 OUR_FAULT = "optim-verify: this is a fault of ours; please report it with the lines above"
-COMMANDS = ("certify", "rules", "checks", "explain", "replay", "survey")
+COMMANDS = ("certify", "expect", "rules", "checks", "explain", "replay", "survey")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -43,14 +43,28 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
 
     certify = commands.add_parser("certify", help="certify an optimizer", description="Certify an optimizer.")
-    certify.add_argument("target", metavar="TARGET", help="module.Class, module:attribute or path/to/file.py:Class")
-    certify.add_argument("--rule", help="the rule it claims (see: optim-verify rules), or path/to/rule.py:NAME")
-    _subject_options(certify)
-    _plan_options(certify)
-    certify.add_argument("--json", metavar="FILE", type=Path, help="write the certificate here")
-    certify.add_argument(
-        "--reports", metavar="DIR", type=Path, default=Path("reports"), help="folder for findings (default: reports)"
+    _certify_options(certify)
+
+    expect = commands.add_parser(
+        "expect",
+        help="keep a file of expected failures",
+        description="Keep a file of expected failures, each with a reason and the program that shows it.",
     )
+    actions = expect.add_subparsers(dest="action", metavar="update|prune", parser_class=_Parser, required=True)
+    update = actions.add_parser(
+        "update",
+        help="store the failures that are there",
+        description="Certify an optimizer and store every failure as an expected one.",
+    )
+    _certify_options(update)
+    update.add_argument("--reason", default="", help="why the failures that are new in the file are accepted")
+    update.add_argument("--issue", default="", help="number or address of a public report of them")
+    prune = actions.add_parser(
+        "prune",
+        help="remove those that no longer fail",
+        description="Certify an optimizer and remove the expected failures that are no longer there.",
+    )
+    _certify_options(prune)
 
     survey = commands.add_parser(
         "survey",
@@ -75,6 +89,20 @@ def parser() -> argparse.ArgumentParser:
     )
     replay.add_argument("file", metavar="FILE", type=Path)
     return top
+
+
+def _certify_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("target", metavar="TARGET", help="module.Class, module:attribute or path/to/file.py:Class")
+    command.add_argument(
+        "--rule",
+        help="the rule it claims (see: optim-verify rules), path/to/rule.py:NAME, or none for its behaviour alone",
+    )
+    _subject_options(command)
+    _plan_options(command)
+    command.add_argument("--json", metavar="FILE", type=Path, help="write the certificate here")
+    command.add_argument(
+        "--reports", metavar="DIR", type=Path, default=Path("reports"), help="folder for findings (default: reports)"
+    )
 
 
 def _subject_options(command: argparse.ArgumentParser) -> None:
@@ -107,6 +135,13 @@ def _subject_options(command: argparse.ArgumentParser) -> None:
         metavar="VARIABLE",
         help="a state variable that is meant to be kept in a lower dtype",
     )
+    group.add_argument(
+        "--lacks",
+        action="append",
+        default=[],
+        metavar="CAPABILITY",
+        help="what it does not have, so that no check needs it: state_dict, add_param_group, closure, pickle, ...",
+    )
 
 
 def _plan_options(command: argparse.ArgumentParser) -> None:
@@ -121,6 +156,30 @@ def _plan_options(command: argparse.ArgumentParser) -> None:
         help="for-loop, foreach, fused, differentiable, capturable, compiled",
     )
     group.add_argument("--only", action="append", default=[], metavar="ID", help="a check id or a glob such as 'rule*'")
+    group.add_argument(
+        "--skip", action="append", default=[], metavar="ID", help="ids or globs; what is skipped is counted"
+    )
+    group.add_argument(
+        "--expect",
+        action="append",
+        default=[],
+        metavar="ID[CELL]=REASON",
+        help="one failure that is expected, e.g. 'rule.layouts[*-cpu-fused]=pytorch#1'; a cell is "
+        "dtype-device-implementation or a glob",
+    )
+    command.add_argument(
+        "--expectations",
+        metavar="FILE",
+        type=Path,
+        help="a file of expected failures (default: optim-verify-expectations.json, if it is there); none: expect "
+        "nothing, not even what is shipped for torch.optim",
+    )
+    command.add_argument(
+        "--database",
+        metavar="PLACE",
+        help="where failing programs are kept, to be tried first in the next run: a folder, module:NAME of a Hypothesis "
+        "example database, or none (default: $OPTIM_VERIFY_DATABASE, or .optim-verify/examples)",
+    )
     command.add_argument("--seed", type=_at_least(0), default=0)
     command.add_argument("--budget", default="standard", metavar="BUDGET", help="quick, standard or thorough")
     command.add_argument(
@@ -174,10 +233,12 @@ def _subject(options: argparse.Namespace):
         names=_pairs(options.name, "--name", "HYPERPARAMETER=ARGUMENT"),
         state_keys=_pairs(options.state, "--state", "VARIABLE=KEY"),
         low_precision_state=tuple(options.low_precision_state),
+        lacks=tuple(options.lacks),
     )
 
 
 def _plan(options: argparse.Namespace):
+    from verify import memory
     from verify.certification import Plan
 
     return Plan(
@@ -189,6 +250,10 @@ def _plan(options: argparse.Namespace):
         options.budget,
         options.jobs,
         options.reports,
+        options.skip,
+        options.expect,
+        options.expectations,
+        memory.default() if options.database is None else options.database,
     )
 
 
@@ -223,6 +288,30 @@ def _certify(options: argparse.Namespace) -> int:
         print(f"  certificate {saved}")
     if certificate.interrupted:
         print(f"interrupted: what was done so far is saved in {saved}", file=sys.stderr)
+        return 130
+    if certificate.faults:
+        print(certificate.faults[0] + OUR_FAULT, file=sys.stderr)
+        return 4
+    return EXIT[certificate.verdict]
+
+
+def _expect(options: argparse.Namespace) -> int:
+    from verify.certificate import check_writable, write_json
+    from verify.progress import Progress
+    from verify.upkeep import prune, update
+
+    if options.json is not None:
+        check_writable(options.json, "--json")
+    subject, plan = _subject(options), _plan(options)
+    with Progress() as progress:
+        if options.action == "update":
+            certificate, lines = update(subject, plan, progress.events, options.reason, options.issue)
+        else:
+            certificate, lines = prune(subject, plan, progress.events)
+    if options.json is not None:
+        write_json(options.json, certificate.to_json())
+    print("\n".join(lines))
+    if certificate.interrupted:
         return 130
     if certificate.faults:
         print(certificate.faults[0] + OUR_FAULT, file=sys.stderr)
@@ -313,6 +402,8 @@ def _friendly(message: str, program: str) -> str:
         near = difflib.get_close_matches(word, COMMANDS, 1)
         hint = f"did you mean {near[0]!r}?" if near else f"commands are {', '.join(COMMANDS)}"
         return f"there is no command {word!r}; {hint}"
+    if message.startswith("argument update|prune: invalid choice: "):
+        return f"expect can update or prune, not {message.split('invalid choice: ')[1].split(' (')[0]}"
     if message.startswith("unrecognized arguments: "):
         word = message.split(": ", 1)[1].split()[0].split("=")[0]
         near = difflib.get_close_matches(word, _option_strings(), 1)
@@ -325,8 +416,15 @@ def _friendly(message: str, program: str) -> str:
 
 def _option_strings() -> list[str]:
     """The options of all commands."""
-    commands = next(a for a in parser()._actions if isinstance(a, argparse._SubParsersAction))
-    return sorted({option for command in commands.choices.values() for option in command._option_string_actions})
+    return sorted(_options_of(parser()))
+
+
+def _options_of(command: argparse.ArgumentParser) -> set[str]:
+    found = set(command._option_string_actions)
+    for action in command._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            found |= {option for choice in action.choices.values() for option in _options_of(choice)}
+    return found
 
 
 if __name__ == "__main__":

@@ -41,6 +41,9 @@ from verify.program import (
 from verify.subject import SUBJECT_ERRORS, LoadedSubject
 from verify.track import Track, gradient_tensor
 
+# by which a constructor says that it does not take a value
+REFUSALS = (ValueError, AssertionError)
+
 
 class SubjectRaised(Exception):
     """The subject raised where it had no reason to."""
@@ -98,7 +101,7 @@ class Driver:
             except SubjectRaised as error:
                 if self.holds_tensors and "tensor" in str(error).lower():
                     self.outcome.unsupported = f"it refuses a hyperparameter as a tensor: {error}"
-                elif self.optimizer is None and isinstance(error.__cause__, ValueError):
+                elif self.optimizer is None and isinstance(error.__cause__, REFUSALS):
                     self.outcome.refused = str(error)
                 else:
                     self.outcome.error = str(error)
@@ -150,15 +153,19 @@ class Driver:
         values = dict(self.loaded.rule.defaults) | dict(self.program.groups[group])
         return {k: v for k, v in values.items() if k not in self.loaded.fixed}
 
+    def members(self, group: int) -> list[torch.Tensor]:
+        """The parameters of a group."""
+        return [t.tensor for t in self.tracks if t.spec.group == group]
+
     def own_group(self, group: int) -> dict[str, Any]:
-        """A group as the caller would pass it: its parameters and all its hyperparameters."""
-        params = [t.tensor for t in self.tracks if t.spec.group == group]
-        return {"params": params, **self.loaded.constructor_arguments(self.own_values(group), {})}
+        """A group as the caller would pass it: its parameters, and what differs from the constructor's arguments."""
+        own = self.loaded.constructor_arguments(self.own_values(group), {})
+        common = self.loaded.constructor_arguments(self.own_values(0), {})
+        return {"params": self.members(group), **{k: v for k, v in own.items() if v != common[k]}}
 
     def built(self):
         """A new instance, on the groups that are there, with the hyperparameters of the program."""
-        first = {"params": self.own_group(0)["params"]}
-        groups = [first, *map(self.own_group, self.present[1:])]
+        groups = [{"params": self.members(0)}, *map(self.own_group, self.present[1:])]
         return self.loaded.build(groups, self.own_values(0), self.program.options, self.program.implementation)
 
     # -- operations ----------------------------------------------------------------------------

@@ -30,25 +30,27 @@ def _mismatch_lines(loaded: LoadedSubject, mismatches: list[Mismatch]) -> list[s
     worst = mismatches[0]
     order = [s.name for s in loaded.rule.state] + ["p"]
     wrong = sorted((m.quantity for m in mismatches if m.quantity in order), key=order.index)
+    cause = [f"cause       {worst.cause}"] if worst.cause else []
     place = f"after step {worst.count}, parameter {worst.parameter}, element {worst.element}"
     if worst.quantity == "step":
         return [
             f"the step counter is {worst.got:g} after step {worst.count}, parameter {worst.parameter}; "
-            f"it must be {worst.exact:g}"
+            f"it must be {worst.exact:g}",
+            *cause,
         ]
     if worst.note and math.isnan(worst.got) and math.isnan(worst.exact):
         return [f"after step {worst.count}, parameter {worst.parameter}: {worst.note}"]
     if worst.note:
-        return [f"{place}: the parameter moved from {show(worst.exact)} to {show(worst.got)}; {worst.note}"]
+        moved = f"{place}: the parameter moved from {show(worst.exact)} to {show(worst.got)}; {worst.note}"
+        return [moved, *cause]
     error = abs(worst.got - worst.exact)
     factor = "beyond any" if math.isinf(worst.ratio) else f"{worst.ratio:.3g} ×"
     name = "the parameter" if worst.quantity == "p" else worst.quantity
     lines = [
         f"{place}: {name} is not what rule {loaded.rule.name} gives",
+        *cause,
         f"exact       {show(worst.exact)}   got {show(worst.got)}   error {error:.2g} = {factor} allowance",
     ]
-    if worst.cause:
-        lines.insert(1, f"cause       {worst.cause}")
     if wrong:
         first = "the parameter" if wrong[0] == "p" else wrong[0]
         agrees = [a for a in worst.agrees if a != "p"]

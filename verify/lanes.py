@@ -35,12 +35,13 @@ def fill(filling: Filling, shape: tuple[int, ...], dtype: torch.dtype) -> torch.
         pool = pool_of(dtype_name(real))
         start = filling.start % POOL_SIZE
         if start + count <= POOL_SIZE:
-            flat = pool[start : start + count].clone()
+            flat = pool[start : start + count]
         else:
             flat = pool.roll(-start).repeat(-(-count // POOL_SIZE))[:count]
     if dtype.is_complex:
-        return torch.view_as_complex(flat.reshape(*shape, 2))
-    return flat.reshape(shape)
+        flat = torch.view_as_complex(flat.clone().reshape(-1, 2))
+    # a tensor of its own, and no view of one: optimizers may call detach_() on a gradient
+    return flat.reshape(shape).clone()
 
 
 @lru_cache

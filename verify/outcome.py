@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
+
+from verify.program import Program
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,41 @@ class Mismatch:
     values: Mapping[str, float] = field(default_factory=dict)
     note: str = ""
     cause: str = ""
+
+
+@dataclass(frozen=True)
+class Twin:
+    """Two programs whose runs must agree in one element, and do not.
+
+    Args:
+        program, other: what is run.
+        parameter, element: where in the first; ``other_parameter``, ``other_element`` where in the other.
+        key: of the state; empty for the parameter itself.
+        allowed: how far they may be apart.
+        factor, offset: the other's element is due to be this multiple of the first's, plus the offset.
+    """
+
+    program: Program
+    other: Program
+    parameter: int
+    element: int
+    other_parameter: int
+    other_element: int
+    key: Any = ""
+    allowed: float = 0.0
+    factor: float = 1.0
+    offset: float = 0.0
+
+
+class Sentence(str):
+    """What is wrong, in a sentence, with the two runs that show it (if there are two)."""
+
+    twin: Twin | None
+
+    def __new__(cls, text: str, twin: Twin | None = None):
+        sentence = super().__new__(cls, text)
+        sentence.twin = twin
+        return sentence
 
 
 @dataclass

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
 
 from reference.rounding import FACTOR, PRECISIONS
-from verify.driver import SubjectRaised, Unsupported
-from verify.lanes import as_float64
+from verify.driver import REFUSALS, SubjectRaised, Unsupported
+from verify.lanes import DTYPES, as_float64, fill
 from verify.oracle import LockStep
+from verify.outcome import Sentence, Twin
 from verify.program import Filling, Program, Repeat, Step
 from verify.subject import LoadedSubject
 from verify.track import Track
@@ -137,7 +138,7 @@ def compare(
         try:
             run.start()
         except SubjectRaised as error:
-            if isinstance(error.__cause__, ValueError):
+            if isinstance(error.__cause__, REFUSALS):
                 raise Refused(str(error)) from None
             raise
     for index, (op, twin) in enumerate(zip(program.operations, other.operations, strict=True)):
@@ -196,8 +197,53 @@ def _parted(first: _Measured, second: _Measured, place: Place, relation: Relatio
                     f"(parameter {place.one}, element {here}): {difference[at]:.2g} apart, and the allowances of both "
                     f"add up to {sure:.2g}"
                 )
-                return text, False
+                twin = Twin(
+                    first.program.with_operations(first.program.operations[: operation + 1]),
+                    explicit(second.program, relation, operation + 1),
+                    place.one,
+                    here,
+                    place.other,
+                    there,
+                    "" if name == "p" else _key(first, place.one, name),
+                    sure * count,
+                    factor,
+                    relation.offset if name == "p" else 0.0,
+                )
+                return Sentence(text, twin), False
     return None, bits
+
+
+def _key(run: _Measured, index: int, name: str) -> Any:
+    """The key under which the subject keeps a state variable of a parameter."""
+    own = run.loaded.own_state(run.optimizer, run.tracks[index].tensor)
+    variable = run.variables[name]
+    return next((k for k in (run.loaded.subject.state_keys.get(name), *variable.keys, name) if k in own), name)
+
+
+def explicit(program: Program, relation: Relation, operations: int) -> Program:
+    """The second run's program with the numbers it really had, and so many operations."""
+    ops = program.operations[:operations]
+    if relation.reorder is None and relation.offset == 0 and relation.factor("p") == relation.factor("g") == 1:
+        return program.with_operations(ops)
+
+    def moved(filling: Filling | None, shape: tuple[int, ...], name: str) -> Filling | None:
+        if filling is None:
+            return None
+        values = as_float64(fill(filling, shape, DTYPES[program.dtype]))
+        if relation.reorder is not None:
+            values = values[permutation(len(values), relation.reorder)]
+        values = relation.factor(name) * values + (relation.offset if name == "p" else 0.0)
+        return replace(filling, values=tuple(float(x) for x in values)) if len(values) else filling
+
+    shapes = [p.shape for p in program.parameters]
+    steps = tuple(
+        replace(op, gradients=tuple(moved(g, s, "g") for g, s in zip(op.gradients, shapes, strict=True)))
+        if isinstance(op, Step)
+        else op
+        for op in ops
+    )
+    parameters = tuple(replace(p, initial=moved(p.initial, p.shape, "p") or p.initial) for p in program.parameters)
+    return replace(program, parameters=parameters, operations=steps)
 
 
 def _seat(first: _Measured, second: _Measured, place: Place, relation: Relation) -> None:
@@ -207,7 +253,7 @@ def _seat(first: _Measured, second: _Measured, place: Place, relation: Relation)
     two.before = as_float64(two.tensor)
     mine = first.loaded.find_state(first.optimizer, one.tensor)
     theirs = second.loaded.find_state(second.optimizer, two.tensor)
-    for name in mine.keys() & theirs.keys():
+    for name in mine.keys() & theirs.keys() & second.variables.keys():
         source, target = mine[name], theirs[name]
         if isinstance(target, torch.Tensor) and isinstance(source, torch.Tensor):
             scalar = second.variables[name].scalar

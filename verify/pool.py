@@ -145,6 +145,7 @@ class Pool:
         elif kind == "ready":
             worker.phase = "ready"
             self._built = True
+            self.description["has"] = payload
             worker.base_memory = _memory(worker.process.pid)
         elif kind == "unusable" and not self._built:
             raise UsageError(payload)

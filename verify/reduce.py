@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from verify.lanes import DTYPES, as_float64, fill
 from verify.outcome import Mismatch, Outcome
-from verify.program import AddGroup, Edit, Filling, Freeze, Parameter, Program, Reload, SetCount, Step
+from verify.program import AddGroup, Edit, Filling, Freeze, Parameter, Program, Reload, SetCount, Step, element_count
 from verify.subject import LoadedSubject
 
 MOST_RUNS = 400
@@ -48,6 +48,8 @@ def reduce_program(
     attempt(_up_to_failure(best, outcome))
     if outcome.mismatches:
         attempt(_one_lane(best, best_outcome.mismatches[0]))
+    else:
+        attempt(_small(best))
     progress = True
     while progress and runs < MOST_RUNS:
         progress = False
@@ -55,6 +57,7 @@ def reduce_program(
             _fewer_operations,
             _fewer_parameters,
             _simpler_options,
+            _smaller_tensors,
             lambda p: _simpler_numbers(p, may_vanish),
             _simpler_values,
         )
@@ -71,6 +74,8 @@ def _in_domain(program: Program, loaded: LoadedSubject) -> bool:
     rule = loaded.rule
     known = {h.name: h for h in rule.hyperparameters}
     options = rule.step(program.options).options
+    if any(options[o.name] != o.default for o in rule.options if o.name not in loaded.options):
+        return False
     groups = [dict(rule.defaults) | loaded.fixed | dict(g) for g in program.groups]
     for op in (None, *program.operations):
         if isinstance(op, Edit):
@@ -138,6 +143,43 @@ def _one_lane(program: Program, mismatch: Mismatch) -> Program:
     return replace(program, parameters=parameters, operations=tuple(operations))
 
 
+def _small(program: Program) -> Program:
+    """Every parameter with two elements."""
+    return replace(program, parameters=tuple(replace(p, shape=(2,), layout="contiguous") for p in program.parameters))
+
+
+def _smaller_tensors(program: Program) -> Iterator[Program]:
+    """Parameters with fewer elements; then values that can be read in the place of slices of the pool."""
+    for index, p in enumerate(program.parameters):
+        count = element_count(p.shape)
+        for shape in ((1,), (2,), (count // 2,)):
+            if 0 < element_count(shape) < count:
+                yield _with_parameter(program, index, replace(p, shape=shape, layout="contiguous"))
+        for filling in _readable(p.initial, p, program.dtype):
+            yield _with_parameter(program, index, replace(p, initial=filling))
+    for at, op in enumerate(program.operations):
+        if not isinstance(op, Step):
+            continue
+        for index, g in enumerate(op.gradients):
+            for filling in _readable(g, program.parameters[index], program.dtype) if g is not None else ():
+                gradients = (*op.gradients[:index], filling, *op.gradients[index + 1 :])
+                yield _with_operation(program, at, replace(op, gradients=gradients))
+
+
+def _readable(filling: Filling, spec: Parameter, dtype: str) -> Iterator[Filling]:
+    """The values of a slice of the pool: all of them where they are few, else a simple one."""
+    if filling.values is None:
+        if element_count(spec.shape) <= 2 and not filling.expanded:
+            values = as_float64(fill(filling, spec.shape, DTYPES[dtype]))
+            if len(values):
+                yield replace(filling, values=tuple(float(x) for x in values))
+        yield from (replace(filling, values=(x,)) for x in (1.0, 0.5))
+
+
+def _with_parameter(program: Program, index: int, parameter: Parameter) -> Program:
+    return replace(program, parameters=(*program.parameters[:index], parameter, *program.parameters[index + 1 :]))
+
+
 def _fewer_operations(program: Program) -> Iterator[Program]:
     for index in range(len(program.operations)):
         rest = program.operations[:index] + program.operations[index + 1 :]
@@ -172,8 +214,7 @@ def _fewer_parameters(program: Program) -> Iterator[Program]:
         yield from _without_last_group(program)
     for index, p in enumerate(program.parameters):
         if p.layout != "contiguous":
-            plain = replace(p, layout="contiguous")
-            yield replace(program, parameters=(*program.parameters[:index], plain, *program.parameters[index + 1 :]))
+            yield _with_parameter(program, index, replace(p, layout="contiguous"))
 
 
 def _without_last_group(program: Program) -> Iterator[Program]:
@@ -252,8 +293,7 @@ def _simpler_filling(filling: Filling) -> Iterator[Filling]:
 def _simpler_values(program: Program) -> Iterator[Program]:
     for index, p in enumerate(program.parameters):
         for filling in _simpler_filling(p.initial):
-            changed = replace(p, initial=filling)
-            yield replace(program, parameters=(*program.parameters[:index], changed, *program.parameters[index + 1 :]))
+            yield _with_parameter(program, index, replace(p, initial=filling))
     for at, op in enumerate(program.operations):
         if isinstance(op, Step):
             for index, g in enumerate(op.gradients):

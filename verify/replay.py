@@ -161,10 +161,12 @@ def replay(found: Replay) -> tuple[bool, str]:
     """
     import torch
 
+    from verify.checks import all_checks
+    from verify.checks.context import context_for
     from verify.checks.precision import low_state, low_state_message
     from verify.finding import message_for
     from verify.isolation import Guard
-    from verify.oracle import LockStep, run_program
+    from verify.oracle import LockStep
     from verify.subject import load
 
     torch.set_num_threads(1)
@@ -172,7 +174,12 @@ def replay(found: Replay) -> tuple[bool, str]:
         loaded = load(found.subject)
     _check_fits(found.program, loaded)
     with Guard() as guard:
-        outcome = run_program(loaded, found.program)
+        context = context_for(loaded, found.program)
+        judge = all_checks()[found.check].judge
+        try:
+            outcome = judge(context, found.program) if judge else context.run(found.program)
+        except (IndexError, StopIteration):
+            raise UsageError(f"the program is none for {found.check}; the file was edited") from None
     if outcome.failed:
         return True, message_for(loaded, found.program, outcome)
     if outcome.unsupported:

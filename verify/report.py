@@ -6,12 +6,13 @@ import re
 import shlex
 from collections.abc import Iterable, Sequence
 
-from verify.certificate import Cell, Certificate, FindingRecord
+from verify.certificate import Cell, Certificate, ExpectedRecord, FindingRecord
+from verify.expectations import COMMAND_LINE, SHIPPED
 
 MARKS = {
     "passed": "✓",
     "failed": "✗",
-    "expected-failure": "x",
+    "expected-failure": "e",
     "not-applicable": "–",
     "skipped": "s",
     "not-run": "?",
@@ -46,17 +47,19 @@ def matrix(certificate: Certificate) -> list[str]:
     for name, row in zip(names, rows, strict=True):
         marks = [_combined(c for c in cells if (c.device, c.implementation) == row and c.dtype == d) for d in dtypes]
         lines.append(f"  {name:<{wide}}" + "  ".join(f"{m:^10}" for m in marks))
-    lines.append("  " + "   ".join(_check_summary(certificate)))
+    lines.append("  " + "   ".join(_families(certificate)))
     return lines
 
 
-def _check_summary(certificate: Certificate) -> list[str]:
-    lines = []
-    for check in dict.fromkeys(c.check for c in certificate.cells):
-        cells = [c for c in certificate.cells if c.check == check and c.status != "not-applicable"]
+def _families(certificate: Certificate) -> list[str]:
+    """For each family of checks how many of its cells passed, of those that apply."""
+    found = []
+    for family in dict.fromkeys(c.check.partition(".")[0] for c in certificate.cells):
+        cells = [c for c in certificate.cells if c.check.startswith(f"{family}.") and c.status != "not-applicable"]
         passed = sum(c.status == "passed" for c in cells)
-        lines.append(f"{check} {_combined(cells) if cells else MARKS['not-applicable']} {passed}/{len(cells)}")
-    return lines
+        mark = _combined(cells) if cells else MARKS["not-applicable"]
+        found.append(f"{family} {mark} {passed if passed == len(cells) else f'{passed}/{len(cells)}'}")
+    return found
 
 
 def finding_lines(finding: FindingRecord, places: Sequence[str] = (), checks: Sequence[str] = ()) -> list[str]:
@@ -96,6 +99,34 @@ def findings(certificate: Certificate) -> list[str]:
     return lines
 
 
+def expected_lines(certificate: Certificate) -> list[str]:
+    """Expected failures, told once for each reason; what is not yet stored is shown with its program."""
+    groups: dict[tuple[str, str, str], list[ExpectedRecord]] = {}
+    for e in certificate.expected:
+        groups.setdefault((e.check, e.reason, e.issue), []).append(e)
+    lines: list[str] = []
+    for (check, reason, issue), records in groups.items():
+        cells = list(dict.fromkeys(f"{e.dtype}-{e.device}-{e.implementation}" for e in records))
+        shown = ", ".join(cells[:3]) + (f" and {len(cells) - 3} more" if len(cells) > 3 else "")
+        lines.append(
+            f"  expected    {check} {shown}: {reason}" + (f" ({issue})" if issue and issue not in reason else "")
+        )
+        for e in records:
+            if not e.stored:
+                lines += [f"              {line}" for line in e.message.splitlines()]
+    if any(not e.stored for e in certificate.expected):
+        target = shlex.quote(certificate.subject)
+        lines.append(f"  store       the programs of expected failures: optim-verify expect update {target} ...")
+    if certificate.stale:
+        count = len(certificate.stale)
+        lines.append(f"  stale       {count} {'expectation is' if count == 1 else 'expectations are'} stale:")
+        for s in certificate.stale:
+            lines.append(f"              {s.check}[{s.cell}] {s.why}: {s.reason} ({s.origin})")
+        if any(s.origin not in (COMMAND_LINE, SHIPPED) for s in certificate.stale):
+            lines.append(f"              optim-verify expect prune {shlex.quote(certificate.subject)} ... removes them")
+    return lines
+
+
 def _smallest(message: str) -> str:
     line = next((line for line in message.splitlines() if line.startswith("smallest")), "")
     return re.sub(r"-0(?![\d.])", "0", line)  # the sign of a zero makes no other program
@@ -105,6 +136,16 @@ def _kind(message: str) -> str:
     lines = message.splitlines()
     quantity = next((line for line in lines if line.startswith("first wrong quantity")), "")
     return quantity or lines[0][:40]
+
+
+def _but(counts: dict[str, int]) -> str:
+    """What a reader of the verdict must know: what was expected to fail, and what was left out by request."""
+    parts = []
+    if n := counts["expected-failure"]:
+        parts.append(f"{n} cells with expected failures" if n > 1 else "1 cell with an expected failure")
+    if n := counts["skipped"]:
+        parts.append(f"{n} cells skipped" if n > 1 else "1 cell skipped")
+    return f" with {', '.join(parts)}" if parts else ""
 
 
 def verdict(certificate: Certificate) -> list[str]:
@@ -117,9 +158,11 @@ def verdict(certificate: Certificate) -> list[str]:
     seconds = certificate.seconds
     lines = [
         "",
-        f"{certificate.verdict.upper()}  {programs:,} programs, {steps / 1e6:.1f} M element-steps, {seconds['total']:.1f} s",
+        f"{certificate.verdict.upper()}{_but(counts)}  {programs:,} programs, {steps / 1e6:.1f} M element-steps, "
+        f"{seconds['total']:.1f} s",
         f"  cells       {counts['planned']} planned = {told}",
     ]
+    lines += expected_lines(certificate)
     worst = certificate.worst
     if worst is not None:
         lines.append(
@@ -142,6 +185,7 @@ def verdict(certificate: Certificate) -> list[str]:
             f"  our work    {speed['own_over_subject']:.1f} × a warm step of the subject "
             f"({int(speed['lanes'])} elements, float32, for-loop)"
         )
+    lines += [f"  note        {note}" for note in certificate.notes]
     notes = [n for n in dict.fromkeys(n for c in certificate.cells for n in c.notes)]
     for note in notes:
         places = sorted({f"{c.dtype}/{c.implementation}" for c in certificate.cells if note in c.notes})

@@ -15,7 +15,7 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,13 +39,15 @@ class Subject:
     Args:
         target: ``"module.Class"``, ``"module:attribute"``, ``"path/to/file.py:Class"``, or a class or
             factory function itself. It is called as ``target(params, **arguments)``.
-        rule: name of the rule it claims, or ``"path/to/rule.py:NAME"``; torch's own classes know theirs.
+        rule: name of the rule it claims, ``"path/to/rule.py:NAME"``, or ``"none"`` for its behaviour alone; torch's
+            own classes know theirs.
         arguments: further constructor arguments, passed as they are.
         names: constructor argument for a hyperparameter or option, e.g. ``{"beta1": "b1"}`` or
             ``{"beta1": "betas[0]"}``.
         state_keys: state key for a state variable, e.g. ``{"exp_avg": "m"}``; ``""`` means that it
             cannot be seen and is to be carried by the reference.
         low_precision_state: state variables that are meant to be kept in a lower dtype.
+        lacks: capabilities that it does not have (see :data:`verify.checks.CAPABILITIES`).
     """
 
     target: str | Callable[..., Any]
@@ -54,6 +56,7 @@ class Subject:
     names: Mapping[str, str] = field(default_factory=dict)
     state_keys: Mapping[str, str] = field(default_factory=dict)
     low_precision_state: tuple[str, ...] = ()
+    lacks: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -268,6 +271,8 @@ class LoadedSubject:
             given = subject.names.get(o.name)
             candidates = [given] if given else [*o.arguments, o.name]
             found_name = next((c for c in candidates if self._has(c)), None)
+            if found_name is None and given and self.takes_anything and given not in subject.arguments:
+                found_name = given
             if found_name:
                 self.options[o.name] = found_name
             elif given:
@@ -382,7 +387,7 @@ class LoadedSubject:
         implementation: str,
     ):
         """Call the constructor. ``groups`` are param groups with their own hyperparameters filled in."""
-        arguments = self.constructor_arguments(values, options) | self.switches(implementation)
+        arguments = self.constructor_arguments(values, self.chosen(options)) | self.switches(implementation)
         params: Any = groups if len(groups) > 1 or len(groups[0]) > 1 else groups[0]["params"]
         optimizer = self.factory(params, **{**arguments, **self.subject.arguments})
         if implementation == "compiled":
@@ -390,6 +395,31 @@ class LoadedSubject:
 
             optimizer.step = torch.compile(optimizer.step)  # type: ignore[method-assign]
         return optimizer
+
+    def editable(self) -> tuple[str, ...]:
+        """Hyperparameters that an instance keeps in its param groups, so that groups may differ in them."""
+        import torch
+
+        values = {k: v for k, v in self.rule.defaults.items() if k not in self.fixed}
+        optimizer = self.build([{"params": [torch.zeros(2, requires_grad=True)]}], values, {}, "for-loop")
+        groups = getattr(optimizer, "param_groups", None)
+        group = groups[0] if isinstance(groups, list) and groups and isinstance(groups[0], dict) else {}
+        return tuple(name for name, a in self.hyperparameters.items() if a.name in group)
+
+    def accepts(self, values: Mapping[str, float], options: Mapping[str, bool]) -> bool:
+        """Whether the constructor takes these values together."""
+        import torch
+
+        parameter = torch.zeros(2, requires_grad=True)
+        try:
+            self.build([{"params": [parameter]}], values, options, "for-loop")
+        except SUBJECT_ERRORS:
+            return False
+        return True
+
+    def chosen(self, options: Mapping[str, bool]) -> dict[str, bool]:
+        """A choice for every option; a constructor's own default may be another than the rule's."""
+        return {o.name: o.default for o in self.rule.options} | dict(options)
 
     def switches(self, implementation: str) -> dict[str, bool]:
         """Constructor arguments that choose an implementation."""
@@ -489,21 +519,39 @@ def default_rule(target: str | Callable[..., Any], factory: Callable[..., Any]) 
     return rule.name if rule else None
 
 
+def _defaults(factory: Callable[..., Any], subject: Subject) -> dict[str, Any]:
+    """Arguments of a constructor that may be hyperparameters, with their defaults."""
+    found = {}
+    for name, parameter in list(_signature(factory, subject).items())[1:]:
+        if name in _SWITCHES or name in subject.arguments:
+            continue
+        if parameter.default is not inspect.Parameter.empty:
+            found[name] = parameter.default
+        elif name in ("lr", "learning_rate"):
+            found[name] = 1e-3
+    return found
+
+
 def load(subject: Subject) -> LoadedSubject:
     """Import a subject and match it with its rule.
 
     Raises:
         UsageError: see :class:`LoadedSubject`; also when no rule is given and none is known.
     """
-    from reference import RULES, RuleError, load_rule
+    from reference import RULES, RuleError, load_rule, unknown_rule
 
     factory = resolve(subject.target) if isinstance(subject.target, str) else subject.target
     name = subject.rule or default_rule(subject.target, factory)
     if name is None:
         raise UsageError(
             f"which rule does {subject.title} claim? pass --rule NAME, one of {', '.join(RULES)}, "
-            "or your own as --rule path/to/rule.py:NAME"
+            "your own as --rule path/to/rule.py:NAME, or --rule none for its behaviour alone"
         )
+    if name == "none":
+        loaded = LoadedSubject(subject, unknown_rule(_defaults(factory, subject)), factory)
+        # the constructor is all that there is to ask which values belong together
+        loaded.rule = replace(loaded.rule, constraint=loaded.accepts)
+        return loaded
     try:
         rule = load_rule(name)
     except RuleError as error:

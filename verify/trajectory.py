@@ -35,9 +35,15 @@ class Moment:
 
 
 class Recorder(Driver):
-    """Drives a subject and records every step."""
+    """Drives a subject and records every step.
+
+    Attributes:
+        moments: one for every step.
+        replayable: whether doing the program's operations again ends in the same moments.
+    """
 
     moments: list[Moment]
+    replayable = True
 
     def stepped(self, operation: int) -> None:
         self.moments.append(

@@ -7,13 +7,16 @@ than a cell; when it hangs, dies or grows without end, the parent replaces it.
 from __future__ import annotations
 
 import contextlib
+import inspect
 import multiprocessing
 import os
+import pickle
 import signal
 import sys
 import threading
 import time
 import traceback
+from functools import partial
 from typing import Any
 
 from verify.errors import UsageError, one_line
@@ -26,10 +29,11 @@ def serve(connection, shared, settings: dict[str, Any]) -> None:
     Args:
         connection: receives the fields of a cell; sends ``(kind, payload)``: "imported" with a
             description of the subject, "ready" once it could be built, "cell" with the result of a cell;
-            "unusable" with a sentence for the user, "fault" with a traceback.
+            "unusable" with a sentence for the user, "fault" with a traceback. "ready" says which of the
+            capabilities that are declared lacking are there all the same.
         shared: one double in shared memory, the time at which the subject was given control (0: it
             has none); the parent's watchdog reads it.
-        settings: subject, budget, seed, memory limit.
+        settings: subject, budget, seed, memory limit, expectations, database.
     """
     enclose()
     # whatever the subject does to pipes and processes, closing this one is for the end
@@ -43,8 +47,7 @@ def _answer(connection, shared, settings: dict[str, Any]) -> None:
         worker = Worker(shared, settings)
         connection.send(("imported", worker.description()))
         doing = "building"
-        worker.probe()
-        connection.send(("ready", None))
+        connection.send(("ready", worker.probe()))
     except UsageError as error:
         connection.send(("unusable", str(error)))
         return
@@ -123,6 +126,7 @@ class Worker:
 
         from verify.checks import all_checks
         from verify.isolation import Guard
+        from verify.memory import open_database
         from verify.subject import load
 
         torch.set_num_threads(1)
@@ -131,24 +135,45 @@ class Worker:
         self.shared = shared
         self.torch = torch
         self.editable: tuple[str, ...] = ()
+        # by place: status and reason where nothing can be run, the precision of scalars, side effects
+        self.refusals: dict[tuple[str, str, str], tuple[dict[str, str] | None, str, list[str]]] = {}
+        self.database = open_database(settings.get("database", "none"))
         limit_memory(settings["memory"])
         with Guard() as guard:
             self.in_subject(True)
             self.loaded = load(settings["subject"])
             self.in_subject(False)
         self.import_changes = list(guard.changes)
+        self.unfit = self._unfit()
+
+    def _unfit(self) -> dict[int, str]:
+        """Expectations whose programs this subject cannot run, and why."""
+        from verify.program_json import from_json
+        from verify.triggers import misfit
+
+        found = {}
+        for index, expectation in enumerate(self.settings.get("expectations", ())):
+            if expectation.program is not None:
+                why = misfit(from_json(expectation.program), self.loaded)
+                if why:
+                    found[index] = why
+        return found
 
     def in_subject(self, inside: bool) -> None:
         self.shared.value = time.monotonic() if inside else 0.0
 
-    def probe(self) -> None:
+    def probe(self) -> list[str]:
         """Build the subject once, and see which hyperparameters live in its param groups.
+
+        Returns:
+            capabilities that the subject is declared to lack, and has.
 
         Raises:
             UsageError: the constructor refuses ordinary hyperparameters, or what it makes is no optimizer.
         """
+        from verify.driver import SubjectRaised
         from verify.isolation import Guard
-        from verify.oracle import LockStep, SubjectRaised
+        from verify.oracle import LockStep
         from verify.program import Program
 
         loaded = self.loaded
@@ -159,9 +184,9 @@ class Worker:
         with Guard():
             try:
                 values = {k: v for k, v in run.values[0].items() if k not in loaded.fixed}
-                optimizer = run._call(loaded.build, [{"params": [parameter]}], values, {}, "for-loop")
-                step = run._call(getattr, optimizer, "step", None)
-                groups = run._call(getattr, optimizer, "param_groups", None)
+                optimizer = run.call(loaded.build, [{"params": [parameter]}], values, {}, "for-loop")
+                step = run.call(getattr, optimizer, "step", None)
+                groups = run.call(getattr, optimizer, "param_groups", None)
             except SubjectRaised as error:
                 raise UsageError(
                     f"building {loaded.subject.title} for a parameter of two elements with {_shown(values)} failed with "
@@ -173,8 +198,39 @@ class Worker:
             )
         group = groups[0] if isinstance(groups, list) and groups and isinstance(groups[0], dict) else {}
         self.editable = tuple(n for n, a in loaded.hyperparameters.items() if a.name in group)
+        has = [name for name in loaded.subject.lacks if self._has(name, optimizer, run)]
         # importing and building may take memory of their own
         limit_memory(self.settings["memory"])
+        return has
+
+    def _has(self, capability: str, optimizer, run) -> bool:
+        """Whether a capability is seen at a glance."""
+        from verify.driver import SubjectRaised
+        from verify.isolation import Guard
+
+        def steps(parameter, gradient) -> None:
+            values = {k: v for k, v in run.values[0].items() if k not in self.loaded.fixed}
+            built = self.loaded.build([{"params": [parameter.requires_grad_(True)]}], values, {}, "for-loop")
+            parameter.grad = gradient
+            built.step()
+
+        ones = self.torch.ones
+        seen = {
+            "state_dict": lambda: (optimizer.state_dict, optimizer.load_state_dict),
+            "add_param_group": lambda: optimizer.add_param_group,
+            "closure": lambda: inspect.signature(optimizer.step).bind(lambda: None),
+            "pickle": lambda: pickle.loads(pickle.dumps(optimizer)),
+            "complex": lambda: steps(ones(2, dtype=self.torch.complex64), ones(2, dtype=self.torch.complex64)),
+            "sparse": lambda: steps(ones(2, 2), ones(2, 2).to_sparse()),
+        }
+        if capability not in seen:
+            return False
+        with Guard():
+            try:
+                run.call(seen[capability])
+            except SubjectRaised:
+                return False
+        return True
 
     def description(self) -> dict[str, Any]:
         """What the parent plans with."""
@@ -190,7 +246,12 @@ class Worker:
             "rule_source": rule.source,
             "implementations": self.loaded.implementations,
             "probes": self._probes(),
-            "checks": {id: {"dtypes": c.dtypes, "implementations": c.implementations} for id, c in self.checks.items()},
+            "rule_known": getattr(rule, "known", True),
+            "unfit": self.unfit,
+            "checks": {
+                id: {"dtypes": c.dtypes, "implementations": c.implementations, "needs": c.needs}
+                for id, c in self.checks.items()
+            },
             "environment": {
                 "torch": self.torch.__version__,
                 "python": sys.version.split()[0],
@@ -207,7 +268,7 @@ class Worker:
         from verify.budgets import BUDGETS
         from verify.checks import ALL_DTYPES
         from verify.checks.context import Context, Finding
-        from verify.program import to_json
+        from verify.program_json import to_json
         from verify.script import script_for
 
         probes = {}
@@ -222,12 +283,47 @@ class Worker:
 
     def cell(self, check: str, dtype: str, device: str, implementation: str) -> dict[str, Any]:
         """Run one cell and return it as plain data."""
-        from verify.budgets import BUDGETS
-        from verify.checks.context import Context, Report
+        from verify.checks.context import Report
         from verify.isolation import Guard, warm_compiler
 
         started = time.perf_counter()
-        context = Context(
+        if implementation == "compiled":
+            warm_compiler()
+        context = self._context(check, dtype, device, implementation)
+        report = Report()
+        refused, before, broken = self._refusal(context)
+        with Guard() as guard:
+            try:
+                if broken is None:
+                    report = refused or self._run(check, context)
+            except Exception as error:
+                broken = error
+        changes = guard.changes + before
+        if check == "contract.side_effects":
+            changes += self.import_changes
+        if broken is not None and not changes:
+            raise broken
+        if report.status not in ("not-applicable", "not-run"):
+            self._report_changes(report, changes)
+            self._settle(report, context)
+        return self._plain(report, context, check, time.perf_counter() - started)
+
+    def _context(self, check: str, dtype: str, device: str, implementation: str):
+        """What a check is given in one cell."""
+        from verify.budgets import BUDGETS
+        from verify.checks.context import Context
+        from verify.expectations import cell_name
+        from verify.known import Expected
+        from verify.memory import Memory
+
+        place = {"dtype": dtype, "device": device, "implementation": implementation}
+        given = [
+            (index, e)
+            for index, e in enumerate(self.settings.get("expectations", ()))
+            if index not in self.unfit and e.speaks_of(check, dtype, device, implementation)
+        ]
+        name = f"optim-verify {self.loaded.subject.slug} {check} {cell_name(dtype, device, implementation)}"
+        return Context(
             self.loaded,
             dtype,
             device,
@@ -236,29 +332,35 @@ class Worker:
             self.settings["seed"],
             self.editable,
             self.in_subject,
+            expected=Expected.in_cell(given, self.loaded, place),
+            memory=Memory(self.database, name.encode()),
         )
-        if implementation == "compiled":
-            warm_compiler()
-        report, broken = Report(), None
-        with Guard() as first:
-            try:
-                refused = self._refusal(context)
-            except Exception as error:
-                refused, broken = None, error
-        with Guard() as guard:
-            try:
-                if broken is None:
-                    report = refused or self.checks[check].run(context)
-            except Exception as error:
-                broken = error
-        changes = guard.changes + first.changes
-        if check == "contract.side_effects":
-            changes += self.import_changes
-        if broken is not None and not changes:
-            raise broken
-        if report.status not in ("not-applicable", "not-run"):
-            self._report_changes(report, changes)
-        return self._plain(report, context, check, time.perf_counter() - started)
+
+    def _run(self, check: str, context):
+        """Run a check, and what is expected of it."""
+        facts = self.checks[check]
+        report = facts.run(context)
+        if report.status in ("passed", "failed"):
+            # a check that judges no programs has not run them
+            context.expected.wake(partial(facts.judge, context) if facts.judge else context.run)
+        return report
+
+    def _settle(self, report, context) -> None:
+        """The status of a cell in which failures are expected."""
+        expected = context.expected
+        report.findings = expected.settle(report.findings)
+        there = [entry for entry in expected.entries if entry.finding is not None]
+        if report.findings:
+            report.status, report.reason = "failed", report.findings[0].message.splitlines()[0]
+        elif there and report.status in ("passed", "failed"):
+            report.status = "expected-failure"
+            report.reason = "; ".join(dict.fromkeys(e.expectation.reason for e in there))
+        if expected.met:
+            report.notes.append(f"{expected.met} programs fail as expected, and pass without what triggers that")
+        if expected.hidden:
+            report.notes.append(f"{expected.hidden} programs fail as expected, and could not be tried without what triggers that")
+        if context.memory.fault:
+            report.notes.append(context.memory.fault)
 
     def _report_changes(self, report, changes: list[str]) -> None:
         from verify.checks.context import Finding
@@ -269,36 +371,44 @@ class Worker:
                 report.fail(Finding(change))
 
     def _refusal(self, context):
-        """Not applicable when the subject refuses this dtype or implementation in words."""
+        """Not applicable where the subject refuses in words; with its side effects, and what broke instead."""
         from verify.checks.context import Report
+        from verify.isolation import Guard
+
+        place = (context.dtype, context.device, context.implementation)
+        if place not in self.refusals:
+            with Guard() as guard:
+                try:
+                    found, scalars = self._find_refusal(context)
+                except Exception as error:
+                    return None, guard.changes, error
+            self.refusals[place] = found, scalars, guard.changes
+        found, context.scalars, changes = self.refusals[place]
+        return (Report(**found) if found else None), changes, None
+
+    def _find_refusal(self, context) -> tuple[dict[str, str] | None, str]:
+        """Status and reason of cells here, if they cannot be run, and the precision of scalars."""
         from verify.oracle import LockStep, scalar_dtype
 
         if context.device != "cpu" and not device_present(self.torch, context.device):
-            return Report(status="not-run", reason=f"there is no {context.device} device here")
+            return {"status": "not-run", "reason": f"there is no {context.device} device here"}, "float64"
         program = _small_program(context)
         run = LockStep(self.loaded, program, judge="p", in_subject=self.in_subject)
         outcome = run.run()
+        scalars = "float64"
         if context.implementation in ("differentiable", "capturable"):
             # their scalars are tensors by design
-            context.scalars = scalar_dtype(run) or "float64"
+            scalars = scalar_dtype(run) or scalars
         outcome.error = outcome.error or outcome.refused
         plain = context.dtype in ("float32", "float64") and context.implementation == "for-loop"
         refused = outcome.error or ""
         if refused.startswith(REFUSALS) and "can't allocate memory" not in refused and not plain:
-            return Report(status="not-applicable", reason=f"the subject refuses: {outcome.error}")
-        return None
+            return {"status": "not-applicable", "reason": f"the subject refuses: {outcome.error}"}, scalars
+        return None, scalars
 
     def _plain(self, report, context, check: str, seconds: float) -> dict[str, Any]:
-        from verify.program import to_json
-        from verify.script import script_for
-
-        findings = []
-        for finding in report.findings:
-            program = script = None
-            if finding.program is not None:
-                program = to_json(finding.program)
-                script = script_for(self.loaded, check, finding)
-            findings.append({"message": finding.message, "program": program, "script": script})
+        entries = context.expected.entries
+        judged = report.status in ("passed", "failed", "expected-failure")
         return {
             "check": check,
             "dtype": context.dtype,
@@ -313,10 +423,23 @@ class Worker:
             "element_steps": report.element_steps,
             "notes": report.notes,
             "seconds": seconds,
-            "findings": findings,
+            "findings": [self._plain_finding(check, f) for f in report.findings],
+            "expected": [
+                {"expectation": e.index, **self._plain_finding(check, e.finding)} for e in entries if e.finding
+            ],
+            "stale": [e.index for e in entries if judged and e.finding is None and (e.passed or e.program is None)],
             "split": vars(report.seconds),
             "speed": report.speed,
         }
+
+    def _plain_finding(self, check: str, finding) -> dict[str, Any]:
+        from verify.program_json import to_json
+        from verify.script import script_for
+
+        if finding.program is None:
+            return {"message": finding.message, "program": None, "script": None}
+        script = script_for(self.loaded, check, finding)
+        return {"message": finding.message, "program": to_json(finding.program), "script": script}
 
 
 def device_present(torch, device: str) -> bool:

@@ -222,13 +222,18 @@ def _differ(one: tuple[bytes, dict[str, bytes]], two: tuple[bytes, dict[str, byt
 
 
 def _extra_matters(context: Context, report: Report, name: str, changed) -> bool | None:
+    """Whether a further argument changes anything, alone or together with a further switch."""
+    switches = [n for n, default in context.loaded.unmatched.items() if isinstance(default, bool) and n != name]
+    together: list[dict] = [{}, *({n: not context.loaded.unmatched[n]} for n in switches)]
     tried = False
-    for values, options in _settings_to_try(context)[:12]:
-        program = _argument_program(context, values, options)
-        plain, other = _final_bits(context, report, program), _final_bits(context, report, program, {name: changed})
-        if plain is None or other is None:
-            continue
-        tried = True
-        if _differ(plain, other):
-            return True
+    for others in together:
+        for values, options in _settings_to_try(context)[: 4 if others else 12]:
+            program = _argument_program(context, values, options)
+            plain = _final_bits(context, report, program, others)
+            other = _final_bits(context, report, program, {**others, name: changed})
+            if plain is None or other is None:
+                continue
+            tried = True
+            if _differ(plain, other):
+                return True
     return False if tried else None

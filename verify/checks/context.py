@@ -11,12 +11,16 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 
-from verify.budgets import Budget
-from verify.oracle import run_program
+from verify.budgets import BUDGETS, Budget
+from verify.cause import find_cause, with_cause
+from verify.known import Expected
+from verify.memory import Memory
+from verify.oracle import LockStep, run_program, scalar_dtype
 from verify.outcome import Mismatch, Outcome, Seconds
-from verify.program import Program
+from verify.program import Filling, Program, Step
 from verify.reduce import reduce_program
 from verify.subject import LoadedSubject
+from verify.triggers import misfit
 
 
 @dataclass
@@ -97,6 +101,8 @@ class Context:
         in_subject: tells the watchdog when the subject has control.
         worst, scalars: worst ratios so far, and the precision in which scalars are judged.
         bitwise: for every pair of runs that was compared, whether they were equal bit for bit.
+        expected: failures that are expected here.
+        memory: programs that failed here in earlier runs.
     """
 
     loaded: LoadedSubject
@@ -110,6 +116,8 @@ class Context:
     worst: dict[str, float] = field(default_factory=dict)
     scalars: str = "float64"
     bitwise: list[bool] = field(default_factory=list)
+    expected: Expected = field(default_factory=Expected)
+    memory: Memory = field(default_factory=Memory)
 
     def run(self, program: Program, judge: str = "all", ignore: Sequence[int] = ()) -> Outcome:
         outcome = run_program(
@@ -125,6 +133,15 @@ class Context:
             # once a subject has shown that it computes scalars in tensors, it is judged so
             self.worst, self.scalars = dict(outcome.worst), outcome.scalars
         return outcome
+
+    def settle_scalars(self) -> None:
+        """Find out in which precision scalars are computed where they are tensors by design."""
+        if self.implementation in ("differentiable", "capturable") and self.loaded.rule.known:
+            values = {k: v for k, v in self.loaded.rule.defaults.items() if k not in self.loaded.fixed}
+            one = self.program(groups=(values,), operations=(Step((Filling(values=(1.0,)),)),))
+            run = LockStep(self.loaded, one, judge="p", in_subject=self.in_subject)
+            run.run()
+            self.scalars = scalar_dtype(run) or "float64"
 
     def program(self, **parts: Any) -> Program:
         """A program that runs where this cell is; ``parts`` are fields of :class:`Program`."""
@@ -145,16 +162,55 @@ class Context:
     def refute(
         self, report: Report, program: Program, outcome: Outcome, judge: Judge | None = None, ignore: Sequence[int] = ()
     ) -> bool:
-        """Shrink a failing program and record it.
+        """Shrink a failing program and record it, unless the failure is an expected one.
 
         Returns:
             whether the check has to stop here.
         """
-        report.fail(shrink(self, program, outcome, judge or (lambda p: self.run(p, ignore=ignore)), ignore))
-        return True
+        judge = _careful(judge or (lambda p: self.run(p, ignore=ignore)))
+        self.expected.wake(judge)
+        while (left := self.expected.other(program, outcome, judge)) is not None:
+            finding = shrink(self, *left, self.expected.only_new(judge), ignore)
+            if not self.expected.takes(finding, *left, judge):
+                report.fail(finding)
+                if finding.program is not None:
+                    self.memory.keep(finding.program)
+                return True
+        return False
+
+    def begin(self, report: Report, judge: Judge) -> bool:
+        """Run what failed before: the programs of expected failures, and those of earlier runs.
+
+        Returns:
+            whether the check has to stop here.
+        """
+        self.expected.wake(_careful(judge))
+        for program in self.memory.recall():
+            if misfit(program, self.loaded):
+                self.memory.forget(program)
+                continue
+            outcome = judge(program)
+            report.record(outcome)
+            if not outcome.failed:
+                self.memory.forget(program)
+            elif self.refute(report, program, outcome, judge):
+                return True
+        return False
 
 
 Judge = Callable[[Program], Outcome]
+
+
+def _careful(judge: Judge) -> Judge:
+    """A judge for programs that its check did not make: where it cannot judge one, that shows nothing."""
+
+    def careful(program: Program) -> Outcome:
+        try:
+            return judge(program)
+        except (IndexError, KeyError, ValueError, StopIteration, AttributeError):
+            return Outcome(unsupported="it is no program for this check")
+
+    return careful
 
 
 class _Stop(Exception):
@@ -179,11 +235,15 @@ def search(
         whether the check has to stop.
     """
     judge = judge or context.run
+    if context.begin(report, judge):
+        return True
     stopped = False
     started, inside = time.perf_counter(), 0.0
 
     def trial(program: Program) -> None:
         nonlocal inside, stopped
+        if stopped:
+            raise _Stop  # Hypothesis runs what failed once more
         begin = time.perf_counter()
         outcome = judge(program)
         inside += time.perf_counter() - begin
@@ -215,6 +275,8 @@ def search(
 def try_all(context: Context, report: Report, programs: Iterable[Program], judge: Judge | None = None) -> bool:
     """As :func:`search`, for programs that are given."""
     judge = judge or context.run
+    if context.begin(report, judge):
+        return True
     for program in programs:
         outcome = judge(program)
         report.record(outcome)
@@ -227,9 +289,11 @@ def shrink(context: Context, program: Program, outcome: Outcome, judge: Judge, i
     """A finding with the smallest program that shows the same failure."""
     from verify.finding import message_for
 
+    cause = find_cause(context.loaded, program, outcome, ignore=ignore, in_subject=context.in_subject)
     small, found = reduce_program(program, outcome, judge, context.loaded)
     if found.mismatches:
         found = _with_all_quantities(context, small, found, ignore)
+        found = with_cause(context.loaded, cause, small, found, ignore=ignore, in_subject=context.in_subject)
     return Finding(message_for(context.loaded, small, found), small, list(found.mismatches), found.error, found.broken)
 
 
@@ -243,3 +307,12 @@ def _with_all_quantities(context: Context, program: Program, found: Outcome, ign
             others = [m for m in whole.mismatches if m.quantity != first.quantity]
             return replace(found, mismatches=[first, *others])
     return found
+
+
+def context_for(loaded: LoadedSubject, program: Program) -> Context:
+    """The cell in which a program runs, for judging it again outside a certification."""
+    context = Context(
+        loaded, program.dtype, program.device, program.implementation, BUDGETS["quick"], 0, loaded.editable()
+    )
+    context.settle_scalars()
+    return context

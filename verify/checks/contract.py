@@ -1,13 +1,40 @@
-"""Family ``contract``: how an optimizer behaves towards the program it lives in."""
+"""Family ``contract``: how an optimizer behaves towards its caller and the program it lives in.
+
+What is promised is in verify.promises, one function for each check; here they are tried on programs.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import torch
+
 from verify.checks import check
 from verify.checks.context import Context, Finding, Report
-from verify.checks.programs import first_trials
+from verify.checks.judged import judged
+from verify.checks.programs import differing_groups, first_trials, settings
+from verify.driver import SubjectRaised, Unsupported, quiet
+from verify.errors import one_line
+from verify.finding import message_for
 from verify.isolation import Guard
 from verify.oracle import run_program
-from verify.program import Filling, Parameter, Repeat, Step
+from verify.outcome import Outcome
+from verify.program import Filling, Parameter, Program, Repeat, Step
+from verify.promise_case import case_for
+from verify.promises import PROMISES
+from verify.promises.case import Broken, Case, NotOffered, build, fresh
+from verify.subject import SUBJECT_ERRORS
+from verify.traced import compiled_slack
+from verify.trajectory import Refused
+
+# differentiable steps keep a graph by design; what is compiled has a check of its own
+PLAIN = ("for-loop", "foreach", "fused", "capturable")
+Promise = Callable[[Case], None]
+LOW_TOO = ("float32", "bfloat16")
+VALUES = (1.0, -0.5, 2.0, 0.25, -1.5, 0.75)
+GRADIENTS = ((0.5, 1.0, -1.0, 2.0, 0.25, -0.75), (-0.25, 0.5, 1.5, -1.0, 1.0, 0.5), (1.0, -2.0, 0.5, 0.25, -0.5, 1.0))
 
 
 @check(
@@ -32,3 +59,203 @@ def side_effects(context: Context) -> Report:
     for change in guard.changes:
         return report.fail(Finding(change, program))
     return report
+
+
+# -- what promises are tried on --------------------------------------------------------------
+
+
+def _program(context: Context, groups: list, options: Any, parameters: tuple[Parameter, ...], *absent: int) -> Program:
+    """Three steps; in the second, some parameters have no gradient."""
+    steps = tuple(
+        Step(tuple(None if k == 1 and i in absent else Filling(values=row) for i in range(len(parameters))))
+        for k, row in enumerate(GRADIENTS)
+    )
+    return context.program(groups=tuple(groups), options=dict(options), parameters=parameters, operations=steps)
+
+
+def _ordinary(context: Context) -> Iterator[Program]:
+    """Three parameters in one or two groups that differ, under every choice of options."""
+    for options, values in settings(context):
+        groups = differing_groups(context, values, options)[:2]
+        last = len(groups) - 1
+        parameters = tuple(
+            Parameter(shape, g, Filling(values=VALUES), layout)
+            for shape, g, layout in (((3,), 0, "contiguous"), ((3, 2), last, "transposed"), ((), last, "contiguous"))
+        )
+        yield _program(context, groups, options, parameters, 2)
+
+
+def _small(context: Context) -> Iterator[Program]:
+    """Two parameters in one group, under the default options alone."""
+    for options, values in list(settings(context))[:1]:
+        parameters = (Parameter((3,), 0, Filling(values=VALUES)), Parameter((2,), 0, Filling(values=VALUES)))
+        yield _program(context, [values], options, parameters)
+
+
+def _rows(context: Context) -> Iterator[Program]:
+    """Two matrices, and hyperparameters with which the arithmetic is exact where it can be."""
+    for options, values in settings(context):
+        exact = {**values, **{k: 0.5 for k, v in values.items() if k == "lr" or v == 0.9}}
+        if not context.loaded.rule.constraint({**context.loaded.fixed, **exact}, options):
+            exact = values
+        decay = [{**exact, "weight_decay": 0.0}] if "weight_decay" in exact else []
+        parameters = (Parameter((3, 2), 0, Filling(values=VALUES)), Parameter((3,), 0, Filling(values=VALUES)))
+        for chosen in (exact, *decay):
+            yield _program(context, [chosen], options, parameters)
+
+
+def _few(context: Context) -> Iterator[Program]:
+    """The default options, and all of them together, with two parameters."""
+    chosen = list(settings(context))
+    for options, values in [chosen[0], *chosen[1:][-1:]]:
+        parameters = (Parameter((3,), 0, Filling(values=VALUES)), Parameter((2, 2), 0, Filling(values=VALUES)))
+        yield _program(context, [values], options, parameters)
+
+
+# -- trying them -----------------------------------------------------------------------------
+
+
+def keep(context: Context, program: Program, promise: Promise, **facts: Any) -> str | None:
+    """Whether a promise is kept: None, or the sentence that says what is broken.
+
+    Raises:
+        SubjectRaised: the subject raised where it had no reason to; Refused: its constructor refuses the
+            values of the program; Unsupported: it does not have what the promise is about.
+    """
+
+    def factory(*args: Any, **arguments: Any) -> Any:
+        context.in_subject(True)  # every construction starts the watchdog's clock anew
+        return context.loaded.factory(*args, **arguments)
+
+    case = replace(case_for(context.loaded, program, factory), **facts)
+    built = False
+    try:
+        build(case, fresh(case))
+        built = True
+        promise(case)
+    except Broken as sentence:
+        return str(sentence)
+    except NotOffered as reason:
+        raise Unsupported(str(reason)) from None
+    except SUBJECT_ERRORS as error:
+        if isinstance(error, ValueError) and not built:
+            raise Refused(one_line(error)) from None
+        raise SubjectRaised(one_line(error)) from error
+    finally:
+        context.in_subject(False)
+    return None
+
+
+def _register(id: str, claim: str, programs: Callable[[Context], Iterator[Program]] = _ordinary, **facts: Any) -> None:
+    promise = PROMISES[id]
+
+    def judge(context: Context, program: Program) -> str | None:
+        return keep(context, program, promise)
+
+    judge.__doc__ = promise.__doc__
+    judged(id, claim, programs, implementations=PLAIN, **{"dtypes": ("float32",), **facts})(judge)
+
+
+_register(
+    "contract.construction",
+    "The constructor takes parameters in every form that torch's takes, and refuses what torch's refuses.",
+    _small,
+)
+_register("contract.validation", "Hyperparameters out of their domain, NaN and text are refused in words.", _small)
+_register(
+    "contract.closure",
+    "step(closure) runs the closure once, with autograd on, before anything moves, uses its gradients and returns its "
+    "loss; step() returns None.",
+    needs=("closure",),
+)
+_register("contract.grad_mode", "A step works in every grad mode, leaves the mode as it was, and keeps no graph.")
+_register("contract.hooks", "Hooks around step, state_dict and load_state_dict run, once each.", _small)
+_register(
+    "contract.gradients",
+    "A step leaves every gradient as it is: the same tensor with the same numbers.",
+    dtypes=LOW_TOO,
+)
+_register("contract.parameters", "A step moves parameters in place, and the groups keep them.", dtypes=LOW_TOO)
+_register(
+    "contract.state",
+    "Tensors of the state require no grad and share memory with nothing.",
+    dtypes=LOW_TOO,
+)
+_register(
+    "contract.sparse",
+    "A sparse gradient does what the dense one does, or moves its own rows alone, or is refused in words.",
+    _rows,
+    needs=("sparse",),
+)
+_register("contract.repr", "repr and str name the class and the hyperparameters of every group.")
+_register("contract.zero_grad", "zero_grad() sets gradients to None, or to zero in place, in every group.")
+_register("contract.schedulers", "Every scheduler of torch can drive it, as if lr were written by hand.", _few)
+_register(
+    "contract.grad_scaler",
+    "With torch's gradient scaler a step is what it is without, and a step with infinite gradients does nothing.",
+)
+_register("contract.neighbours", "Two optimizers of the class do not influence each other.", _few)
+
+
+# -- compiled code ---------------------------------------------------------------------------
+
+
+def _compiled(context: Context, program: Program) -> Outcome:
+    """The outcome of one program. The compiler patches torch when it is first used; that is undone."""
+    outcome = Outcome()
+    promise = PROMISES["contract.compile"]
+    with quiet(), Guard():
+        torch.compile(lambda x: x + 1, backend="eager")(torch.zeros(1))
+        with Guard() as guard:
+            try:
+                outcome.broken = keep(context, program, promise)
+                if outcome.broken is not None:
+                    slack = compiled_slack(context.loaded, program, context.in_subject)
+                    if slack is None:
+                        outcome.broken = None
+                    else:
+                        outcome.broken = keep(context, program, promise, slack=slack) or outcome.broken
+            except SubjectRaised as error:
+                if _says_no(error.__cause__):
+                    outcome.unsupported = str(error)
+                else:
+                    outcome.error = str(error)
+            except Unsupported as reason:
+                outcome.unsupported = str(reason)
+            except Refused as words:
+                outcome.refused = str(words)
+        if guard.changes and not outcome.failed:
+            outcome.broken = f"when step is compiled, {guard.changes[0]}"
+    return outcome
+
+
+def _says_no(error: BaseException | None) -> bool:
+    """Whether an exception is the subject's own, and says that it cannot be compiled."""
+    ours = not type(error).__module__.startswith("torch.")
+    return ours and "compil" in str(error).lower()
+
+
+def compiling(context: Context) -> Report:
+    report, reasons = Report(), []
+    for program in _few(context):
+        outcome = _compiled(context, program)
+        report.record(outcome)
+        reasons.append(outcome.unsupported or outcome.refused)
+        if outcome.failed:
+            # it takes too long to be shrunk
+            message = message_for(context.loaded, program, outcome)
+            return report.fail(Finding(message, program, error=outcome.error, broken=outcome.broken))
+    if reasons and all(reasons):
+        report.not_applicable(str(reasons[0]))
+    return report
+
+
+compiling.__doc__ = PROMISES["contract.compile"].__doc__
+check(
+    "contract.compile",
+    "Compiled, step does what it does.",
+    dtypes=("float32",),
+    implementations=("for-loop", "foreach"),
+    needs=("compile",),
+    judge=_compiled,
+)(compiling)

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
 
 from verify.checks import check
 from verify.checks.context import Context, Report, search, try_all
-from verify.checks.judged import judged, run, same_bits
+from verify.checks.judged import Judge, judged, outcome_of, run, same_bits
 from verify.checks.programs import differing_groups, edits, late_groups, scenarios, settings
-from verify.program import Edit, Filling, Parameter, Program, Repeat, Step
+from verify.driver import Unsupported
+from verify.outcome import Outcome
+from verify.program import AddGroup, Edit, Filling, Parameter, Program, Repeat, Step
 from verify.strategies import programs
-from verify.trajectory import Recorder
+from verify.trajectory import Recorder, unequal
 
 BEHAVIOUR_DTYPES = ("float32", "bfloat16")
 
 
-def _lock_step(context: Context, fixed: Iterator[Program], salt: int, operations: tuple[str, ...]) -> Report:
+def _judged_by_rule(
+    context: Context, fixed: Iterable[Program], salt: int, operations: tuple[str, ...], most: int
+) -> Report:
     """Fixed programs, then drawn ones, judged by the reference."""
     report = Report()
     if try_all(context, report, fixed):
@@ -26,31 +30,110 @@ def _lock_step(context: Context, fixed: Iterator[Program], salt: int, operations
     strategy = programs(
         context.loaded.rule, editable=context.editable, operations=operations, **context.strategy_arguments
     )
-    search(context, report, strategy, context.budget.programs, salt=salt)
+    search(context, report, strategy, most, salt=salt)
     return report
+
+
+def _or_by_twin(twin: Judge) -> Callable[[Context, Program], Outcome]:
+    """Judges by the reference, or by a second run of the subject where no rule is known."""
+
+    def judge(context: Context, program: Program) -> Outcome:
+        return context.run(program) if context.loaded.rule.known else outcome_of(twin, context, program)
+
+    return judge
+
+
+def _by_twin(context: Context, fixed: Iterable[Program], twin: Judge) -> Report:
+    report = Report()
+    try_all(context, report, fixed, lambda program: outcome_of(twin, context, program))
+    return report
+
+
+def _alone(program: Program, group: int, operations=None) -> tuple[Program, list[int]]:
+    """One group as an optimizer of its own, and which parameters it has."""
+    members = [i for i, p in enumerate(program.parameters) if p.group == group]
+    own: list = []
+    for op in program.operations if operations is None else operations:
+        if isinstance(op, Step):
+            own.append(replace(op, gradients=tuple(op.gradients[i] for i in members)))
+        elif isinstance(op, Edit):
+            own += [replace(op, group=0)] if op.group == group else []
+        elif not isinstance(op, AddGroup):
+            own.append(op)
+    parameters = tuple(replace(program.parameters[i], group=0) for i in members)
+    twin = replace(program, groups=(program.groups[group],), parameters=parameters, operations=tuple(own))
+    return twin, members
+
+
+def _each_alone(context: Context, program: Program) -> str | None:
+    together = run(context, program)
+    steps = [i for i, op in enumerate(program.operations) if isinstance(op, Step | Repeat)]
+    for group in range(len(program.groups)):
+        joins = next((i for i, op in enumerate(program.operations) if op == AddGroup(group)), -1)
+        twin, members = _alone(program, group, program.operations[joins + 1 :])
+        if not members:
+            continue
+        alone = run(context, twin)
+        part = Recorder(context.loaded, program)
+        part.replayable = False
+        missed = sum(1 for i in steps if i < joins)
+        part.moments = [
+            replace(m, values=tuple(m.values[i] for i in members), state=tuple(m.state[i] for i in members))
+            for m in together.moments[missed:]
+        ]
+        found = same_bits(alone, part, f"beside the other groups (group {group}; its parameters counted from 0)")
+        if found:
+            return found
+    return None
 
 
 @check(
     "groups.hyperparameters",
     "With several parameters and groups, each follows its own hyperparameters, gradient and count.",
-    needs=("rule",),
+    judge=_or_by_twin(_each_alone),
 )
 def hyperparameters(context: Context) -> Report:
     """One to three parameters in one or two groups that differ in every hyperparameter.
 
     Gradients are missing, arrive late, stay away for a while or are written into one buffer again and
-    again; hyperparameters are edited between steps; step() is called twice on one gradient.
+    again; hyperparameters are edited between steps; step() is called twice on one gradient. Where no rule is
+    known, each group must move as it does in an optimizer of its own.
 
     Bugs of this kind: one step counter for all parameters, or advanced inside the parameter loop; the
     last group's hyperparameters used for all; a saved gradient that is not a copy; decay added into
     p.grad; a variable of the first loop used in the second.
     """
-    report = Report()
-    if try_all(context, report, scenarios(context)):
-        return report
-    strategy = programs(context.loaded.rule, editable=context.editable, **context.strategy_arguments)
-    search(context, report, strategy, 2 * context.budget.programs, salt=3)
-    return report
+    if not context.loaded.rule.known:
+        return _by_twin(context, scenarios(context), _each_alone)
+    return _judged_by_rule(context, scenarios(context), 3, ("edit",), 2 * context.budget.programs)
+
+
+def _as_built(context: Context, program: Program) -> str | None:
+    """An edit before the first step is as good as the constructor; a later one is seen, in its own group alone."""
+    edits = [op for op in program.operations if isinstance(op, Edit) and not op.tensor]
+    steps = tuple(op for op in program.operations if isinstance(op, Step))
+    for edit in edits[:6]:
+        groups = list(program.groups)
+        groups[edit.group] = {**groups[edit.group], edit.name: edit.value}
+        built = run(context, replace(program, groups=tuple(groups), operations=steps))
+        edited = run(context, program.with_operations((edit, *steps)))
+        found = same_bits(built, edited, f"with {edit.name} of group {edit.group} edited before the first step")
+        if found:
+            return found
+        if edit.name != "lr" or len(steps) < 2:
+            continue
+        plain = run(context, program.with_operations(steps))
+        later = run(context, program.with_operations((steps[0], edit, *steps[1:])))
+        for index, p in enumerate(program.parameters):
+            same = all(
+                unequal(a.values[index], b.values[index]) is None
+                for a, b in zip(plain.moments, later.moments, strict=True)
+            )
+            if p.group != edit.group and not same:
+                return f"an edit of lr in group {edit.group} moved parameter {index} of group {p.group}"
+            if p.group == edit.group and same and any(op.gradients[index] is not None for op in steps[1:]):
+                return f"an edit of lr in group {edit.group} after the first step had no effect on parameter {index}"
+    return None
 
 
 @check(
@@ -58,32 +141,44 @@ def hyperparameters(context: Context) -> Report:
     "An edit of a hyperparameter takes effect at the next step, in its own group alone: as a number, as a tensor "
     "where that is allowed, or through an lr scheduler.",
     dtypes=("float64", "float32", "bfloat16"),
-    needs=("rule",),
+    judge=_or_by_twin(_as_built),
 )
 def edited(context: Context) -> Report:
     """Three groups; every hyperparameter of some of them is edited between steps, lr also as a tensor and by a
     real ExponentialLR; then drawn programs in which edits, schedules, loads and late groups follow each other.
+    Where no rule is known, an edit before the first step must be as good as the constructor, and a later one of
+    lr must be seen in its own group alone.
 
     Bugs of this kind: lr or betas read once, at construction or at the first step; products of hyperparameters
     computed ahead; an edit of one group that is read from another; a schedule that reaches the last group only.
     """
-    return _lock_step(context, edits(context), 21, ("edit", "tensor", "schedule", "reload", "freeze"))
+    if not context.editable:
+        return Report().not_applicable("its param groups hold no hyperparameter")
+    if not context.loaded.rule.known:
+        return _by_twin(context, edits(context), _as_built)
+    operations = ("edit", "tensor", "schedule", "reload", "freeze")
+    return _judged_by_rule(context, edits(context), 21, operations, context.budget.programs)
 
 
 @check(
     "groups.late",
     "A group that is added later moves from then on, with its own hyperparameters and its own step 1.",
     dtypes=("float64", "float32", "bfloat16"),
-    needs=("rule", "add_param_group"),
+    needs=("add_param_group",),
+    judge=_or_by_twin(_each_alone),
 )
 def late(context: Context) -> Report:
     """A group is added with add_param_group before the first step, after it, and after several; before that
-    its parameters have gradients and must not move.
+    its parameters have gradients and must not move. Where no rule is known, it must move as an optimizer of its
+    own that is built at that moment.
 
     Bugs of this kind: groups or learning rates copied at construction and walked with zip; state made in the
     constructor only; a step counter shared by all groups.
     """
-    return _lock_step(context, late_groups(context), 22, ("add_group", "edit", "zero_grad", "closure"))
+    if not context.loaded.rule.known:
+        return _by_twin(context, late_groups(context), _each_alone)
+    operations = ("add_group", "edit", "zero_grad", "closure", "beside", "copy")
+    return _judged_by_rule(context, late_groups(context), 22, operations, context.budget.programs)
 
 
 # -- without a reference: what must change nothing -------------------------------------------
@@ -93,13 +188,18 @@ def _ordinary(context: Context) -> Iterator[Program]:
     """Parameters in groups that differ, with gradients that come and go, under every choice of options."""
     for number, (options, values) in enumerate(settings(context)):
         groups = differing_groups(context, values, options)
-        shapes = ((5,), (3, 2), (17,), ())
+        shapes = ((5,), (3, 2), (17,), (), (4,))
         parameters = tuple(
             Parameter(shape, k * len(groups) // len(shapes), Filling(60 * number + 7 * k))
             for k, shape in enumerate(shapes)
         )
         steps = tuple(
-            Step(tuple(Filling(211 * number + 31 * k + 5 * j) if (j + k) % 4 else None for k in range(len(shapes))))
+            Step(
+                tuple(
+                    Filling(211 * number + 31 * k + 5 * j) if j == 1 or (j + k) % 4 else None
+                    for k in range(len(shapes))
+                )
+            )
             for j in range(3)
         )
         yield context.program(
@@ -152,18 +252,19 @@ def order(context: Context, program: Program) -> str | None:
     dtypes=BEHAVIOUR_DTYPES,
 )
 def split(context: Context, program: Program) -> str | None:
-    """The last parameter is put into a group of its own, with the hyperparameters of the one it was in.
+    """One of two parameters in a group is put into a group of its own, with the hyperparameters it had.
 
     Bugs of this kind: buffers keyed by the index within a group; a mean over the group; a return where a
     continue was meant, so that later groups are not updated.
     """
-    last = len(program.parameters) - 1
-    own = len(program.groups)
-    twin = replace(
-        program,
-        groups=(*program.groups, program.groups[program.parameters[last].group]),
-        parameters=(*program.parameters[:last], replace(program.parameters[last], group=own)),
-    )
+    members = [p.group for p in program.parameters]
+    together = [i for i, g in enumerate(members) if members.count(g) > 1]
+    if not together:
+        raise Unsupported("no group has two parameters")
+    last, own = together[-1], len(program.groups)
+    parameters = list(program.parameters)
+    parameters[last] = replace(parameters[last], group=own)
+    twin = replace(program, groups=(*program.groups, program.groups[members[last]]), parameters=tuple(parameters))
     return same_bits(run(context, program), run(context, twin), f"with parameter {last} in a group of its own")
 
 
@@ -180,10 +281,11 @@ def bystander(context: Context, program: Program) -> str | None:
     counter for all, state keyed by shape.
     """
     alone = run(context, program)
-    huge = Filling(values=(3.0e4, -2.0e4))
+    huge, small = Filling(values=(3.0e4, -2.0e4)), Filling(values=(0.25, -0.5))
     for gradient, own_group, what in (
         (None, False, "with a parameter before it that has no gradient"),
         (huge, False, "with a parameter before it that has a large gradient"),
+        (small, False, "with a parameter before it that has a small gradient"),
         (huge, True, "with a group after it that has a large gradient"),
     ):
         group = len(program.groups) if own_group else 0
@@ -257,15 +359,22 @@ def arguments(context: Context, program: Program) -> str | None:
     """
     driver = Recorder(context.loaded, program, in_subject=context.in_subject)
     driver.make_parameters()
-    passed = [driver.own_group(g) for g in driver.present]
-    lists = [g["params"] for g in passed]
+    passed = [
+        {"params": driver.members(g), **context.loaded.constructor_arguments(driver.own_values(g), {})}
+        for g in driver.present
+    ]
+    outer, lists = list(passed), [g["params"] for g in passed]
     members = [list(params) for params in lists]
     values = [{k: v for k, v in g.items() if k != "params"} for g in passed]
     loaded = context.loaded
-    arguments = loaded.constructor_arguments(driver.own_values(0), program.options)
+    arguments = loaded.constructor_arguments(driver.own_values(0), loaded.chosen(program.options))
     arguments |= {**loaded.switches(program.implementation), **loaded.subject.arguments}
     driver.call(lambda: loaded.factory(passed, **arguments))
-    for index, group in enumerate(passed):
+    if len(passed) != len(outer):
+        return (
+            f"the constructor changed the list of {len(outer)} groups that the caller passed; it has {len(passed)} now"
+        )
+    for index, group in enumerate(outer):
         where = f"of the dict that the caller passed for group {index}"
         params = lists[index]
         if len(params) != len(members[index]) or any(a is not b for a, b in zip(params, members[index], strict=True)):

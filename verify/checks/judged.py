@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from verify.checks import check
 from verify.checks.context import Context, Report, search, try_all
 from verify.driver import SubjectRaised, Unsupported, quiet
-from verify.outcome import Outcome
+from verify.outcome import Outcome, Sentence, Twin
 from verify.program import Program
 from verify.trajectory import Recorder, Refused, first_difference, record
 
@@ -95,7 +95,12 @@ def same_bits(
         return None
     step, parameter, key, element, value, otherwise = found
     name = f"parameter {parameter}" + (f", state {key!r}" if key else "")
-    return (
+    text = (
         f"{what}, {name} is {otherwise:.9g} instead of {value:.9g} after step {step + 1} (element {element}); "
         "it must be the same, bit for bit"
     )
+    if not (one.replayable and other.replayable):
+        return text
+    programs = [r.program.with_operations(r.program.operations[: r.moments[step].operation + 1]) for r in (one, other)]
+    partner = order[parameter] if order else parameter
+    return Sentence(text, Twin(programs[0], programs[1], parameter, element, partner, element, key))

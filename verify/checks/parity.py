@@ -99,7 +99,7 @@ def _explicit(program: Program) -> Program:
         replace(op, gradients=tuple(map(plain, op.gradients))) if isinstance(op, Step) else op
         for op in program.operations
     )
-    parameters = tuple(replace(p, initial=plain(p.initial)) for p in program.parameters)
+    parameters = tuple(replace(p, initial=plain(p.initial) or p.initial) for p in program.parameters)
     return replace(program, parameters=parameters, operations=operations)
 
 
@@ -141,8 +141,7 @@ def implementations(context: Context) -> Report:
 
 
 def _laid_out(context: Context) -> Iterator[Program]:
-    values = first_trials(context)
-    choices = [(o, v) for o, v in settings(context)] or [({}, values)]
+    choices: list = list(settings(context)) or [({}, first_trials(context))]
     for number, layout in enumerate(("transposed", "strided", "channels_last", "transposed_gradient")):
         options, own = choices[number % len(choices)]
         shape = (2, 3, 4, 5) if layout == "channels_last" else (6, 11)

@@ -114,8 +114,26 @@ def scenarios(context: Context) -> Iterator[Program]:
         )
         if not context.editable:
             continue
+        yield from _differing_in_one(context, values, options)
         yield from _switched_on(context, values, options)
         yield from _edited(context, values, options)
+
+
+def _differing_in_one(context: Context, values: dict[str, float], options: Options) -> Iterator[Program]:
+    """Two groups that differ in a single hyperparameter, each in turn; an edit takes the first to where the other is."""
+    rule, loaded = context.loaded.rule, context.loaded
+    for k, name in enumerate(context.editable):
+        other = {**values, name: _another(rule, name, values[name])}
+        if other == values or not rule.constraint({**loaded.fixed, **other}, options):
+            continue
+        parameters = tuple(Parameter((4,), g, Filling(81 + 9 * g + k)) for g in range(2))
+        steps = tuple(Step((Filling(33 + 5 * j + k), Filling(53 + 5 * j))) for j in range(4))
+        yield context.program(
+            groups=(values, other),
+            options=dict(options),
+            parameters=parameters,
+            operations=(*steps[:2], Edit(0, name, other[name]), *steps[2:]),
+        )
 
 
 def _edited(context: Context, values: dict[str, float], options: Options, *, tensor: bool = False) -> Iterator[Program]:

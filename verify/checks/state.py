@@ -125,6 +125,8 @@ def late_gradients(context: Context, program: Program) -> str | None:
 class _Elsewhere(Recorder):
     """Goes on with other tensors and another instance, as a new process would."""
 
+    replayable = False
+
     def built(self):
         if self.optimizer is None:
             return super().built()
@@ -231,14 +233,17 @@ def _takes_a_group(driver: Recorder) -> bool:
 
 def _original_stays(context: Context, program: Program, how: str) -> str | None:
     """Whether stepping a copy leaves the original alone."""
-    first = run(context, program.with_operations(program.operations[:2]))
+    start = min(2, len(program.operations) - 1)
+    if start < 1:
+        return None
+    first = run(context, program.with_operations(program.operations[:start]))
     optimizer = first.optimizer
     before = copy.deepcopy(optimizer.state_dict()) if hasattr(optimizer, "state_dict") else {}
     originals = [t.tensor for t in first.tracks]
-    first.do(2, Copy(how))
-    for number, op in enumerate(program.operations[2:]):
-        first.do(3 + number, op)
-    for index, (tensor, values) in enumerate(zip(originals, first.moments[1].values, strict=True)):
+    first.do(start, Copy(how))
+    for number, op in enumerate(program.operations[start:]):
+        first.do(start + 1 + number, op)
+    for index, (tensor, values) in enumerate(zip(originals, first.moments[start - 1].values, strict=True)):
         if unequal(tensor.detach().double().reshape(-1).numpy(), values) is not None:
             return f"stepping the copy moved parameter {index} of the original"
     changed = _changed(before, optimizer.state_dict() if before else {})
@@ -283,6 +288,8 @@ def independence(context: Context, program: Program) -> str | None:
     plain = run(context, program)
 
     class Asking(Recorder):
+        replayable = False
+
         def stepped(self, operation: int) -> None:
             super().stepped(operation)
             self.saved()
@@ -346,13 +353,25 @@ def dtypes(context: Context, program: Program) -> str | None:
                 return f"state {key!r} of parameter {index} is gone after a load"
             if _kind(after[key]) != _kind(value):
                 return f"state {key!r} of parameter {index} was {_kind(value)} and is {_kind(after[key])} after a load"
-    if context.loaded.rule.known:
+    if context.loaded.rule.known and _sees_all_state(context, source):
         for other_dtype in _other_dtypes(context.dtype):
-            foreign = program.with_operations((*program.operations[:2], LoadFrom(other_dtype), *program.operations[2:]))
+            foreign = _interrupted(program, LoadFrom(other_dtype))
             outcome = context.run(foreign)
             if outcome.failed:
                 return message_for(context.loaded, foreign, outcome)
     return None
+
+
+def _sees_all_state(context: Context, source: Recorder) -> bool:
+    """Whether the reference can go on from what was loaded: it must be found where the rule says."""
+    settings = [{**context.loaded.rule.defaults, **g} for g in source.program.groups]
+    for track in source.tracks:
+        values = settings[track.spec.group]
+        state = context.loaded.rule.step(source.program.options).state
+        needed = {s.name for s in state if s.needs is None or values[s.needs]}
+        if not needed <= set(context.loaded.find_state(source.optimizer, track.tensor)):
+            return False
+    return True
 
 
 def _other_dtypes(dtype: str) -> tuple[str, ...]:
@@ -408,8 +427,10 @@ def keys(context: Context, program: Program) -> str | None:
     nothing, values that are silently replaced.
     """
     program = program.with_operations(program.operations[:3])
+    if len(program.operations) < 2:
+        return None
     plain = run(context, program)
-    saved = run(context, program.with_operations(program.operations[:2])).saved("deepcopy")
+    saved = run(context, program.with_operations(program.operations[:-1])).saved("deepcopy")
     for what, wrong in _wrong_sizes(saved):
         if _load(context, program, wrong)[1] is None:
             return f"a file with {what} was loaded without an error"
@@ -443,13 +464,13 @@ def _wrong_sizes(saved: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _load(context: Context, program: Program, data: Any) -> tuple[Recorder | None, str | None]:
     """Load into a fresh instance and take the last step; the run, or the exception that ended it."""
-    resumed = run(context, program.with_operations(program.operations[:2]))
+    resumed = run(context, program.with_operations(program.operations[:-1]))
     # a fresh instance on these parameters, as a resumed run has it
     resumed.optimizer = resumed.call(resumed.built)
-    resumed.moments = []
+    resumed.moments, resumed.replayable = [], False
     try:
         resumed.call(resumed.optimizer.load_state_dict, copy.deepcopy(data))
-        resumed.do(2, program.operations[2])
+        resumed.do(len(program.operations) - 1, program.operations[-1])
     except SubjectRaised as error:
         return None, str(error)
     return resumed, None
@@ -489,8 +510,22 @@ def _without_state(context: Context, program: Program, plain: Recorder, saved: d
             continue
         assert after is not None
         found = same_bits(_last(plain), _last(after), f"from a file whose state lacks {key!r}")
-        if found:
-            anew, _ = _load(context, program, {**saved, "state": {}})
-            if anew is None or same_bits(_last(anew), _last(after), "") is not None:
-                return found
+        if found and not any(
+            twin is not None and same_bits(_last(twin), _last(after), "") is None
+            for twin in _begun_anew(context, program, saved, key)
+        ):
+            return found
     return None
+
+
+def _begun_anew(context: Context, program: Program, saved: dict, key: Any) -> Iterator[Recorder | None]:
+    """Runs that what lacks in a file may rightly stand for: no state at all, or a part of it that begins later."""
+    yield _load(context, program, {**saved, "state": {}})[0]
+    variables = context.loaded.rule.step(program.options).state
+    later = {k for s in variables if s.option or s.needs or s.unset_at_first for k in (s.name, *s.keys)}
+    if key in later or not context.loaded.rule.known:
+        zero = copy.deepcopy(saved)
+        for own in zero["state"].values():
+            if key in own:
+                own[key] = own[key] * 0
+        yield _load(context, program, zero)[0]

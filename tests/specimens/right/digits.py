@@ -30,10 +30,19 @@ class _Optimizer(torch.optim.Optimizer):
         return loss
 
 
+class _KeepsWideState(_Optimizer):
+    """torch narrows what it loads to the parameter's dtype; this takes state as it was saved."""
+
+    def load_state_dict(self, state_dict):
+        super().load_state_dict(state_dict)
+        held = [p for group in self.param_groups for p in group["params"]]
+        for index, own in state_dict["state"].items():
+            wide = {k: v.clone() for k, v in own.items() if torch.is_tensor(v)}
+            self.state[held[index]].update(wide)
+
+
 class _Adam(_Optimizer):
-    def __init__(
-        self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2, maximize=False
-    ):
+    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2, maximize=False):
         wide = dict(betas=betas, eps=eps, weight_decay=weight_decay, maximize=maximize)
         super().__init__(params, lr, **wide)
 
@@ -64,14 +73,15 @@ class AdamWUpcast(_Adam):
             old.copy_(x)
 
 
-class AdamWWideMoments(_Adam):
-    """The moments of 16 bits are float32, also when loading a state dict has narrowed them."""
+class AdamWWideMoments(_KeepsWideState, _Adam):
+    """The moments of 16 bits are float32, also after loading a state dict."""
 
     def update(self, p, g, state, group):
         wide = torch.promote_types(p.dtype, torch.float32)
-        t = state["step"] = state.get("step", torch.tensor(0.0)) + 1
-        m = state.get("exp_avg", torch.zeros_like(p)).to(wide)
-        v = state.get("exp_avg_sq", torch.zeros_like(p)).to(wide)
+        if not state:
+            state.update(step=torch.tensor(0.0), exp_avg=torch.zeros_like(p), exp_avg_sq=torch.zeros_like(p))
+        t = state["step"] = state["step"] + 1
+        m, v = state["exp_avg"].to(wide), state["exp_avg_sq"].to(wide)
         parts = [_real(x) for x in (p.to(wide), g.to(wide), m, v)]
         new, m_new, v_new = self.adamw(*parts, t.item(), group)
         state["exp_avg"] = m.copy_(torch.view_as_complex(m_new) if p.is_complex() else m_new)
@@ -95,7 +105,7 @@ class AdamWDouble(_Adam):
             old.copy_(x)
 
 
-class RMSpropNumpy(_Optimizer):
+class RMSpropNumpy(_KeepsWideState):
     """RMSprop in numpy, in float64; complex parameters are refused."""
 
     def __init__(
@@ -112,8 +122,12 @@ class RMSpropNumpy(_Optimizer):
             raise RuntimeError("RMSpropNumpy does not support complex parameters")
         keys = ["square_avg", *["grad_avg"] * group["centered"]]
         keys += ["momentum_buffer"] * (group["momentum"] > 0)
+        if not state:
+            state["square_avg"] = torch.zeros_like(p)
+        for key in keys[1:]:
+            state.setdefault(key, torch.zeros_like(p))
         for key in keys:
-            state[key] = state.get(key, torch.zeros_like(p)).double()
+            state[key] = state[key].double()
         alpha, x, g = group["alpha"], p.double().numpy(), g.double().numpy()
         arrays = {key: state[key].numpy() for key in keys}
         with np.errstate(all="ignore"):

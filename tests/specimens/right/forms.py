@@ -115,9 +115,7 @@ class AdamaxStacked(_Optimizer):
 
     states = ("exp_avg", "exp_inf")
 
-    def __init__(
-        self, params, lr=2e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, maximize=False
-    ):
+    def __init__(self, params, lr=2e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, maximize=False):
         super().__init__(params, lr, maximize, betas=betas, eps=eps, weight_decay=weight_decay)
 
     def update(self, p, g, m, u, state, group):
@@ -160,9 +158,7 @@ class RAdamOneStep(_Optimizer):
 
     states = ("exp_avg", "exp_avg_sq")
 
-    def __init__(
-        self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, maximize=False
-    ):
+    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, maximize=False):
         super().__init__(params, lr, maximize, betas=betas, eps=eps, weight_decay=weight_decay)
 
     def update(self, p, g, m, v, state, group):
@@ -203,9 +199,7 @@ class ASGDFloats(_Optimizer):
 
     states = ("ax",)
 
-    def __init__(
-        self, params, lr=1e-2, lambd=1e-4, alpha=0.75, t0=1e6, weight_decay=0.0, maximize=False
-    ):
+    def __init__(self, params, lr=1e-2, lambd=1e-4, alpha=0.75, t0=1e6, weight_decay=0.0, maximize=False):
         rest = dict(lambd=lambd, alpha=alpha, t0=t0, weight_decay=weight_decay)
         super().__init__(params, lr, maximize, **rest)
 

@@ -35,9 +35,7 @@ def _adam(p, g, m, v, t, group):
 
 
 class _Adam(_Optimizer):
-    def __init__(
-        self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, maximize=False
-    ):
+    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, maximize=False):
         if lr < 0:
             raise ValueError(f"lr must not be negative, and is {lr}")
         defaults = dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
@@ -71,9 +69,9 @@ class AdamCountsInGroup(_Adam):
 
     def update(self, p, g, group, index):
         state = self.state[p]
+        counts = group["counts"] if state else group.setdefault("counts", [0] * len(group["params"]))
         if not state:
             state.update(exp_avg=torch.zeros_like(p), exp_avg_sq=torch.zeros_like(p))
-        counts = group.setdefault("counts", [0] * len(group["params"]))
         counts[index] += 1
         _adam(p, g, state["exp_avg"], state["exp_avg_sq"], counts[index], group)
 
@@ -109,29 +107,28 @@ class HeavyBallAttributes(_Optimizer):
         return super().__getstate__() | {"velocity": self.velocity}
 
 
-def make_sgd(
-    params, lr=1e-3, momentum=0.0, dampening=0.0, weight_decay=0.0, nesterov=False, maximize=False
-):
-    """SGD from a factory that holds nesterov and maximize; the decay may be a factor."""
+def make_sgd(params, lr=1e-3, momentum=0.0, dampening=0.0, weight_decay=0.0, nesterov=False, maximize=False):
+    """SGD from a factory; the decay may be a factor."""
     if lr < 0:
         raise ValueError(f"lr must not be negative, and is {lr}")
     if nesterov and (momentum <= 0 or dampening != 0):
         raise ValueError("nesterov needs a momentum and no dampening")
 
-    def update(optimizer, p, g, group, index):
-        state, momentum = optimizer.state[p], group["momentum"]
+    own = dict(momentum=momentum, dampening=dampening, weight_decay=weight_decay)
+    return _SGD(params, dict(lr=lr, nesterov=nesterov, maximize=maximize, **own))
+
+
+class _SGD(_Optimizer):
+    def update(self, p, g, group, index):
+        state, momentum = self.state[p], group["momentum"]
         lr, wd = group["lr"], group["weight_decay"]
-        g = -g if maximize else g
         if momentum == 0:
             p.mul_(1 - lr * wd).sub_(lr * g)
             return
         g = g + wd * p
         old = state.get("velocity")
         state["velocity"] = g + 0 if old is None else momentum * old + (1 - group["dampening"]) * g
-        p.sub_(lr * (g + momentum * state["velocity"] if nesterov else state["velocity"]))
-
-    defaults = dict(lr=lr, momentum=momentum, dampening=dampening, weight_decay=weight_decay)
-    return type("SGD", (_Optimizer,), {"update": update})(params, defaults)
+        p.sub_(lr * (g + momentum * state["velocity"] if group["nesterov"] else state["velocity"]))
 
 
 class GradientDescentRenamed(_Optimizer):

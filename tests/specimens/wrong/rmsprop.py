@@ -10,9 +10,7 @@ def _real(x):
 class _RMSprop(torch.optim.Optimizer):
     """The right one."""
 
-    def __init__(
-        self, params, lr=1e-2, alpha=0.99, eps=1e-8, weight_decay=0.0, momentum=0.0, centered=False
-    ):
+    def __init__(self, params, lr=1e-2, alpha=0.99, eps=1e-8, weight_decay=0.0, momentum=0.0, centered=False):
         defaults = dict(lr=lr, alpha=alpha, eps=eps, weight_decay=weight_decay)
         super().__init__(params, defaults | dict(momentum=momentum, centered=centered))
 

@@ -1,0 +1,329 @@
+"""Optimizers that others have published, certified as a user would: what holds, and what was found.
+
+Not part of the default suite; ``make packages`` runs it in an environment of its own.
+"""
+
+import fnmatch
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from verify import Subject, certify
+
+HERE = Path(__file__).parent
+RULES = HERE / "rules"
+SUBJECTS = HERE / "subjects.py"
+# what is run; a finding of a family that is not run is left out of account
+FAMILIES = ("rule*", "precision*")
+REAL = ("float64", "float32", "bfloat16", "float16")
+
+
+class Case(NamedTuple):
+    """One class with the options that a user would give.
+
+    ``findings`` says in words why each of these checks must fail; none means that it is certified.
+    ``also`` are ids and globs of checks that the same mistake may fail besides.
+    """
+
+    package: str
+    target: str
+    rule: str
+    arguments: dict[str, object] = {}  # noqa: RUF012 - never changed
+    names: dict[str, str] = {}  # noqa: RUF012
+    state_keys: dict[str, str] = {}  # noqa: RUF012
+    low_precision_state: tuple[str, ...] = ()
+    dtypes: tuple[str, ...] = ()
+    findings: dict[str, str] = {}  # noqa: RUF012
+    also: tuple[str, ...] = ()
+
+    @property
+    def verdict(self) -> str:
+        return "not certified" if self.findings else "certified"
+
+    @property
+    def id(self) -> str:
+        given = [f"{k}={v}" for k, v in self.arguments.items()] + [f"{k}:{v}" for k, v in self.names.items()]
+        name = Path(self.target).name if ".py:" in self.target else self.target
+        return "-".join([name, Path(self.rule).name, *given, "real" if self.dtypes == REAL else "+".join(self.dtypes)])
+
+
+DECOUPLED = {"decoupled_weight_decay": "weight_decouple"}
+GROUP_COUNT = "one step counter for a whole group: a gradient that arrives late is corrected for steps it never took"
+DECAY_IN_GRAD = "weight decay is added into p.grad, so a second step on that gradient decays twice"
+GRAD_EXPANDED = "it writes into p.grad, which cannot be done when that is expanded from one cell"
+MAXIMIZE_IN_GRAD = "maximize changes the sign of p.grad itself, so a second step on that gradient goes the other way"
+COMPLEX_SIGN = "a complex number is taken whole, z / |z|, where the rule takes two reals: a choice, not a mistake"
+COMPLEX_SQUARE = "the square of a complex gradient is g * g instead of that of its two reals"
+# a wrong formula fails more than the two checks that look for it
+EVERYWHERE = ("rule.*", "groups.*", "precision.step", "precision.state")
+
+# the checks that look for what concerns more than one parameter or step
+LATE = "rule.groups"
+AGAIN = "rule.groups"
+EDITS = "rule.groups"
+EMPTY = "rule.groups"
+EXPANDED = "rule.layouts"
+
+PACKAGES = (
+    # -- lion-pytorch ------------------------------------------------------------------------------
+    Case("lion_pytorch", "lion_pytorch.Lion", "lion", dtypes=REAL),
+    Case(
+        "lion_pytorch",
+        "lion_pytorch.Lion",
+        "lion",
+        dtypes=("complex64", "complex128"),
+        findings={"rule.step": COMPLEX_SIGN},
+        also=("rule.*", "groups.*"),
+    ),
+    Case(
+        "lion_pytorch",
+        "lion_pytorch.cautious_lion.Lion",
+        "lion",
+        arguments={"cautious_factor": 1.0, "cautious_wd": False},
+        dtypes=REAL,
+    ),
+    Case(
+        "lion_pytorch",
+        "lion_pytorch.foreach.Lion",
+        "lion",
+        findings={EMPTY: "a step without any gradient raises RuntimeError: Tensor list must have at least one"},
+    ),
+    # -- torch-optimizer ---------------------------------------------------------------------------
+    Case(
+        "torch_optimizer",
+        "torch_optimizer.RAdam",
+        f"{RULES}/radam.py:RADAM",
+        dtypes=("float32", "bfloat16", "float16"),
+        findings={EDITS: "the step size of a step number is kept, with the learning rate that was first in it"},
+    ),
+    Case(
+        "torch_optimizer",
+        "torch_optimizer.RAdam",
+        f"{RULES}/radam.py:RADAM",
+        dtypes=("float64",),
+        findings={
+            "rule.step": "float64 is computed in float32",
+            "rule.state": "float64 is computed in float32, and overflows there",
+            "precision.state_dtype": "state of float64 parameters is kept in float32",
+        },
+        also=("rule.*", "groups.*"),
+    ),
+    Case(
+        "torch_optimizer",
+        "torch_optimizer.RAdam",
+        f"{RULES}/radam.py:RADAM",
+        dtypes=("complex64",),
+        findings={"rule.step": "the imaginary part is thrown away"},
+        also=("rule.*", "groups.*"),
+    ),
+    Case("torch_optimizer", "torch_optimizer.SGDW", "sgd", arguments={"weight_decay": 0.0}),
+    Case(
+        "torch_optimizer",
+        "torch_optimizer.SGDW",
+        f"{RULES}/sgdw.py:SGDW",
+        findings={"rule.step": "the decay is the constant lr * weight_decay, whatever p is"},
+        also=EVERYWHERE,
+    ),
+    Case("torch_optimizer", "torch_optimizer.QHM", f"{RULES}/qhm.py:QHM", arguments={"weight_decay": 0.0}),
+    Case(
+        "torch_optimizer",
+        "torch_optimizer.QHM",
+        f"{RULES}/qhm.py:QHM",
+        findings={AGAIN: DECAY_IN_GRAD, EXPANDED: GRAD_EXPANDED},
+    ),
+    Case(
+        "torch_optimizer",
+        "torch_optimizer.AdaBelief",
+        f"{RULES}/adabelief.py:ADABELIEF",
+        arguments={"amsgrad": False, "weight_decouple": False, "fixed_decay": False, "weight_decay": 0.0},
+        dtypes=REAL,
+    ),
+    Case(
+        "torch_optimizer",
+        "torch_optimizer.AdaBelief",
+        f"{RULES}/adabelief.py:ADABELIEF",
+        arguments={"amsgrad": False},
+        names=DECOUPLED,
+        dtypes=REAL,
+        findings={AGAIN: DECAY_IN_GRAD, EXPANDED: GRAD_EXPANDED},
+    ),
+    Case(
+        "torch_optimizer",
+        "torch_optimizer.AdaBelief",
+        f"{RULES}/adabelief.py:ADABELIEF",
+        arguments={"weight_decay": 0.0, "weight_decouple": False, "fixed_decay": False},
+        dtypes=REAL,
+        findings={
+            "rule.step": "with amsgrad the largest variance grows by epsilon at every step",
+            "rule.state": "with amsgrad the epsilon of the variance goes into its maximum instead",
+        },
+        also=EVERYWHERE,
+    ),
+    Case(
+        "torch_optimizer",
+        "torch_optimizer.AdaBelief",
+        f"{RULES}/adabelief.py:ADABELIEF",
+        arguments={"amsgrad": False, "weight_decouple": False, "fixed_decay": False, "weight_decay": 0.0},
+        dtypes=("complex64",),
+        findings={"rule.step": COMPLEX_SQUARE, "rule.state": COMPLEX_SQUARE},
+        also=("rule.*", "groups.*"),
+    ),
+    # -- pytorch-optimizer -------------------------------------------------------------------------
+    Case("pytorch_optimizer", "pytorch_optimizer.Lion", "lion", arguments={"maximize": False}),
+    Case(
+        "pytorch_optimizer",
+        "pytorch_optimizer.Lion",
+        "lion",
+        findings={AGAIN: MAXIMIZE_IN_GRAD, EXPANDED: GRAD_EXPANDED},
+    ),
+    Case(
+        "pytorch_optimizer",
+        "pytorch_optimizer.RAdam",
+        f"{RULES}/radam.py:RADAM",
+        arguments={"degenerated_to_sgd": True, "maximize": False},
+        findings={LATE: GROUP_COUNT},
+    ),
+    Case(
+        "pytorch_optimizer",
+        "pytorch_optimizer.RAdam",
+        "radam",
+        arguments={"degenerated_to_sgd": True, "maximize": False},
+        names=DECOUPLED,
+        findings={"rule.step": "with weight_decouple=False there is no weight decay at all"},
+        also=EVERYWHERE,
+    ),
+    Case(
+        "pytorch_optimizer",
+        "pytorch_optimizer.AdaMax",
+        "adamax",
+        arguments={"weight_decay": 0.0, "fixed_decay": False, "weight_decouple": False, "maximize": False},
+        findings={LATE: GROUP_COUNT},
+    ),
+    Case(
+        "pytorch_optimizer",
+        "pytorch_optimizer.AdaDelta",
+        "adadelta",
+        arguments={"weight_decay": 0.0, "fixed_decay": False, "weight_decouple": False, "maximize": False},
+    ),
+    Case(
+        "pytorch_optimizer",
+        "pytorch_optimizer.AdaDelta",
+        "adadelta",
+        arguments={"fixed_decay": False, "maximize": False},
+        findings={AGAIN: DECAY_IN_GRAD, EXPANDED: GRAD_EXPANDED},
+    ),
+    Case(
+        "pytorch_optimizer",
+        "pytorch_optimizer.SignSGD",
+        f"{RULES}/signum.py:SIGNUM",
+        arguments={"maximize": False, "weight_decouple": True},
+        dtypes=REAL,
+    ),
+    Case(
+        "pytorch_optimizer",
+        "pytorch_optimizer.SignSGD",
+        f"{RULES}/signum.py:SIGNUM",
+        arguments={"maximize": False, "weight_decouple": True},
+        dtypes=("complex64",),
+        findings={"rule.step": COMPLEX_SIGN},
+        also=("rule.*", "groups.*"),
+    ),
+    Case(
+        "pytorch_optimizer",
+        "pytorch_optimizer.SGDW",
+        f"{RULES}/sgdw.py:SGDW",
+        arguments={"maximize": False, "nesterov": False, "weight_decouple": True},
+    ),
+    Case(
+        "pytorch_optimizer",
+        "pytorch_optimizer.SGDW",
+        f"{RULES}/sgdw.py:SGDW",
+        arguments={"maximize": False},
+        findings={AGAIN: "for-loop nesterov adds the momentum into p.grad"},
+        also=(EXPANDED,),
+    ),
+    Case(
+        "pytorch_optimizer",
+        "pytorch_optimizer.QHM",
+        f"{RULES}/qhm.py:QHM",
+        arguments={"weight_decay": 0.0, "fixed_decay": False, "weight_decouple": False, "maximize": False},
+    ),
+    Case(
+        "pytorch_optimizer",
+        "pytorch_optimizer.AdaBelief",
+        f"{RULES}/adabelief.py:ADABELIEF",
+        arguments={
+            "weight_decay": 0.0,
+            "fixed_decay": False,
+            "weight_decouple": False,
+            "rectify": False,
+            "degenerated_to_sgd": False,
+            "maximize": False,
+        },
+        findings={LATE: GROUP_COUNT},
+    ),
+    # -- labml-nn ----------------------------------------------------------------------------------
+    Case("labml_nn", f"{SUBJECTS}:labml_adam", "adam_eps_hat", arguments={"optimized_update": True}, dtypes=REAL),
+    Case("labml_nn", f"{SUBJECTS}:labml_adam", "adam", arguments={"optimized_update": False}, dtypes=REAL),
+    Case(
+        "labml_nn",
+        f"{SUBJECTS}:labml_adam",
+        "adam",
+        arguments={"optimized_update": False},
+        dtypes=("complex64",),
+        findings={"rule.step": COMPLEX_SQUARE, "rule.state": COMPLEX_SQUARE},
+        also=("rule.*", "groups.*"),
+    ),
+    Case("labml_nn", f"{SUBJECTS}:labml_amsgrad", "adam_eps_hat", arguments={"optimized_update": True}, dtypes=REAL),
+    Case("labml_nn", f"{SUBJECTS}:labml_amsgrad", "adam", arguments={"optimized_update": False}, dtypes=REAL),
+    Case("labml_nn", f"{SUBJECTS}:labml_radam", "radam", dtypes=REAL),
+    Case(
+        "labml_nn",
+        f"{SUBJECTS}:labml_adabelief",
+        f"{RULES}/adabelief.py:EPS_NOT_KEPT",
+        arguments={"amsgrad": False, "degenerate_to_sgd": False},
+        dtypes=REAL,
+    ),
+    Case(
+        "labml_nn",
+        f"{SUBJECTS}:labml_adabelief",
+        f"{RULES}/adabelief.py:EPS_NOT_KEPT",
+        arguments={"amsgrad": False, "degenerate_to_sgd": True},
+        dtypes=REAL,
+        findings={"rule.step": "its arguments are passed on one place off: degenerate_to_sgd switches amsgrad on"},
+        also=EVERYWHERE,
+    ),
+)
+
+
+def matches(check: str, patterns) -> bool:
+    return any(fnmatch.fnmatchcase(check, pattern) for pattern in patterns)
+
+
+@pytest.mark.parametrize("case", PACKAGES, ids=lambda case: case.id)
+def test_package(case, tmp_path):
+    pytest.importorskip(case.package)
+    subject = Subject(case.target, case.rule, case.arguments, case.names, case.state_keys, case.low_precision_state)
+    certificate = certify(subject, only=FAMILIES, dtypes=case.dtypes, budget="quick", jobs=1, reports=tmp_path)
+    counts = certificate.counts
+    assert counts["passed"] + counts["failed"] + counts["not-applicable"] == len(certificate.cells), counts
+    failed = {cell.check for cell in certificate.cells if cell.status == "failed"}
+    told = "\n".join(f"{f.check} {f.dtype} {f.implementation}: {f.message}" for f in certificate.findings)
+    expected = {check for check in case.findings if matches(check, FAMILIES)}
+    assert expected <= failed, f"no longer found: {expected - failed}"
+    assert {c for c in failed - expected if not matches(c, case.also)} == set(), told
+    if expected == set(case.findings):
+        assert certificate.verdict == case.verdict
+
+
+@pytest.mark.parametrize("script", sorted((HERE / "findings").glob("*.py")), ids=lambda path: path.stem)
+def test_finding(script):
+    """Each finding by itself, in a script that needs only torch and that package; 1 while it is there."""
+    package = next(p for p in {case.package for case in PACKAGES} if script.stem.startswith(p))
+    pytest.importorskip(package)
+    run = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
+    assert run.returncode == 1, run.stdout + run.stderr
+    assert "exact" in run.stdout

@@ -1,0 +1,111 @@
+"""What a promise is tried on, and what the promises share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+
+class Broken(Exception):
+    """A promise is broken; the message is the sentence that says so."""
+
+
+class NotOffered(Exception):
+    """The subject does not have what the promise is about."""
+
+
+@dataclass
+class Case:
+    """An optimizer and small numbers to try it on.
+
+    Args:
+        factory: builds it: ``factory(params, **arguments)``.
+        arguments: constructor arguments.
+        groups: for each group the places of its parameters, and hyperparameters of its own.
+        parameters: their initial values.
+        gradients: for each step one gradient (or None) for each parameter.
+        other: constructor arguments with other hyperparameters.
+        names: constructor arguments that are hyperparameters.
+        required: those without a default.
+        wrong: constructor arguments out of their domain, each with the hyperparameter's name and the value to tell.
+        slack: how far code may be from the same code compiled, which may compute scalars in tensors.
+    """
+
+    factory: Callable[..., Any]
+    arguments: dict[str, Any]
+    groups: list[tuple[list[int], dict[str, Any]]]
+    parameters: list[torch.Tensor]
+    gradients: list[list[torch.Tensor | None]]
+    other: dict[str, Any] = field(default_factory=dict)
+    names: list[str] = field(default_factory=list)
+    required: list[str] = field(default_factory=list)
+    wrong: list[tuple[dict[str, Any], str, str]] = field(default_factory=list)
+    slack: float = 0.0
+
+
+def fresh(case: Case) -> list[torch.Tensor]:
+    """New parameters with the initial values, laid out in memory as those."""
+    made = []
+    for p in case.parameters:
+        new = torch.empty_strided(p.shape, p.stride(), dtype=p.dtype, device=p.device)
+        made.append(new.copy_(p).requires_grad_())
+    return made
+
+
+def build(case: Case, params: list[torch.Tensor], **changes: Any) -> Any:
+    """The optimizer on these parameters, in the groups of the case."""
+    arguments = {**case.arguments, **changes}
+    if len(case.groups) == 1:
+        return case.factory(params, **arguments)
+    groups = [{"params": [params[i] for i in places], **own} for places, own in case.groups]
+    return case.factory(groups, **arguments)
+
+
+def give(case: Case, params: list[torch.Tensor], k: int) -> None:
+    """Set the gradients of step ``k``, as new tensors."""
+    for p, g in zip(params, case.gradients[k % len(case.gradients)], strict=True):
+        p.grad = None if g is None else g.clone()
+
+
+def same(a: torch.Tensor, b: torch.Tensor) -> bool:
+    """Whether two tensors are equal element by element (nan equals nan)."""
+    if a.shape != b.shape or a.dtype != b.dtype:
+        return False
+    return bool(((a == b) | ((a != a) & (b != b))).all())
+
+
+def copies(params: list[torch.Tensor]) -> list[torch.Tensor]:
+    """Their present values."""
+    return [p.detach().clone() for p in params]
+
+
+def expect_same(got: list[torch.Tensor], expected: list[torch.Tensor], when: str, rest: str) -> None:
+    """Broken if values are not the same, with the first element that differs."""
+    for i, (a, b) in enumerate(zip(got, expected, strict=True)):
+        if not same(a.detach(), b.detach()):
+            x, y = a.detach().reshape(-1), b.detach().reshape(-1)
+            at = next(j for j in range(x.numel()) if not same(x[j], y[j]))
+            raise Broken(f"{when}, parameter {i} is {x[at].item():.9g} instead of {y[at].item():.9g}; {rest}")
+
+
+def state_of(optimizer: Any, params: list[torch.Tensor]) -> Iterator[tuple[str, Any]]:
+    """Every entry of the state of every parameter, with words that say where it is."""
+    state = getattr(optimizer, "state", None)
+    for i, p in enumerate(params):
+        own = state.get(p) if isinstance(state, Mapping) else None
+        yield from entries(own, f"of parameter {i}") if own else ()
+
+
+def entries(value: Any, where: str) -> Iterator[tuple[str, Any]]:
+    """The leaves of nested containers."""
+    if isinstance(value, Mapping):
+        for key, entry in value.items():
+            yield from entries(entry, f"{key!r} {where}")
+    elif isinstance(value, list | tuple):
+        for index, entry in enumerate(value):
+            yield from entries(entry, f"[{index}] of {where}")
+    else:
+        yield where, value

@@ -1,0 +1,136 @@
+"""Promises about the constructor, and about what an optimizer says of itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from verify.promises.case import Broken, Case, build, copies, expect_same, fresh, give
+
+
+def construction(case: Case) -> None:
+    """The lines of torch's base class, on the subject itself: a bare tensor, a set in a group and what is no tensor
+    are a TypeError; an empty list, a tensor that is no leaf, a parameter in two groups and a group without an
+    option that has no default are a ValueError. A list becomes one group that holds the very tensors, and so do
+    a tuple, a generator, a group, and pairs of a name and a tensor; the step is the same for all.
+
+    A class that does not derive from torch.optim.Optimizer is judged by the same lines.
+
+    Bugs of this kind: a generator used up by a first look at the parameters, a parameter dropped in silence,
+    a constructor of its own that takes anything.
+    """
+    p, q = fresh(case)[0], fresh(case)[-1]
+    must_refuse(case, p, "a bare tensor", TypeError)
+    must_refuse(case, [], "an empty list", ValueError)
+    must_refuse(case, [{"params": {p, q}}], "a group whose parameters are a set", TypeError)
+    must_refuse(case, [0.5], "a number instead of a tensor", TypeError)
+    must_refuse(case, [p, "q"], "text instead of a tensor", TypeError)
+    if not case.arguments.get("differentiable"):
+        must_refuse(case, [p * 2], "a tensor that is no leaf", ValueError)
+    must_refuse(case, [{"params": [p]}, {"params": [q, p]}], "a parameter in two groups", ValueError)
+    for name in case.required:
+        without = {k: v for k, v in case.arguments.items() if k != name}
+        try:
+            case.factory([{"params": [p]}], **without)
+        except (ValueError, TypeError):
+            continue
+        raise Broken(f"the constructor takes a group without {name!r}, which has no default; it must raise ValueError")
+    expected: list[torch.Tensor] | None = None
+    for what, wrap in ways_to_pass().items():
+        params = fresh(case)
+        try:
+            optimizer = case.factory(wrap(params), **case.arguments)
+        except Exception as error:
+            kind = type(error).__name__
+            raise Broken(f"the constructor does not take {what}, as torch's does: {kind}: {error}") from None
+        held = [x for group in optimizer.param_groups for x in group["params"]]
+        if len(optimizer.param_groups) != 1:
+            raise Broken(f"{what} became {len(optimizer.param_groups)} groups; it must become one")
+        if len(held) != len(params) or any(a is not b for a, b in zip(held, params, strict=True)):
+            raise Broken(
+                f"built from {what}, the optimizer does not hold the tensors that it was given, in their order"
+            )
+        give(case, params, 0)
+        optimizer.step()
+        expected = expected or copies(params)
+        expect_same(params, expected, f"built from {what}, after one step", "it must step as if built from a list")
+
+
+def ways_to_pass() -> dict[str, Any]:
+    """Ways to pass parameters as one group."""
+    return {
+        "a list": list,
+        "a tuple": tuple,
+        "a generator": lambda params: (p for p in params),
+        "a list with one group": lambda params: [{"params": params}],
+        "a list with one group that holds a generator": lambda params: [{"params": (p for p in params)}],
+        "pairs of a name and a parameter": lambda params: [(f"p{i}", p) for i, p in enumerate(params)],
+    }
+
+
+def must_refuse(case: Case, params: Any, what: str, kind: type[Exception]) -> None:
+    """Broken unless the constructor raises the exception."""
+    try:
+        case.factory(params, **case.arguments)
+    except kind:
+        return
+    except Exception as error:
+        raised = type(error).__name__
+        raise Broken(f"{what} raises {raised}: {error}; it must be a {kind.__name__}") from None
+    raise Broken(f"the constructor takes {what}; it must raise {kind.__name__}")
+
+
+def validation(case: Case) -> None:
+    """Each hyperparameter is set in turn to values outside its domain (a negative one, the excluded upper end, and
+    beyond it), to NaN and to text, the others being as they should. An infinite value is not tried: torch's own
+    classes take one. Of an unknown rule only NaN, text and a negative lr are known to be wrong.
+
+    Bugs of this kind: `if lr < 0`, which NaN passes; betas that are not looked at, so that the bias correction
+    divides by zero; a bare assertion, which says nothing and is gone under python -O.
+    """
+    params = fresh(case)
+    taken: dict[str, list[str]] = {}
+    otherwise: dict[str, list[str]] = {}
+    for change, name, value in case.wrong:
+        try:
+            build(case, params, **change)
+        except (ValueError, TypeError):
+            continue
+        except Exception as error:
+            if isinstance(error, AssertionError) and str(error):
+                continue
+            kind = type(error).__name__
+            otherwise.setdefault(f"{name} end in {kind}{f': {error}' if str(error) else ' without words'}", []).append(
+                value
+            )
+        else:
+            taken.setdefault(name, []).append(value)
+    for found, what in ((taken, "the constructor takes "), (otherwise, "in the constructor ")):
+        if found:
+            listed = "; ".join(f"{', '.join(values)} for {name}" for name, values in found.items())
+            raise Broken(f"{what}{listed}. Each must raise ValueError or TypeError")
+
+
+def representation(case: Case) -> None:
+    """repr() and str() are asked for before the first step and after it.
+
+    Bugs of this kind: a __repr__ that reads an attribute which is not there, or names nothing.
+    """
+    params = fresh(case)
+    optimizer = build(case, params)
+    name = type(optimizer).__name__
+    for when in ("before the first step", "after a step"):
+        for function in (repr, str):
+            try:
+                text = function(optimizer)
+            except Exception as error:
+                raise Broken(f"{function.__name__}() {when} raises {type(error).__name__}: {error}") from None
+            if name not in text:
+                raise Broken(f"{function.__name__}() {when} is {text[:80]!r}; it must name the class, {name}")
+            for group in optimizer.param_groups:
+                missing = [k for k in case.names if k in group and k not in text]
+                if missing:
+                    raise Broken(f"{function.__name__}() {when} is {text[:80]!r}; it must name {', '.join(missing)}")
+        give(case, params, 0)
+        optimizer.step()

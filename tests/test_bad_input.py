@@ -142,7 +142,7 @@ SGD = "certify torch.optim.SGD "
     ("command", "sentence"),
     [
         ("crtify", "there is no command 'crtify'; did you mean 'certify'?"),
-        ("x", "there is no command 'x'; commands are certify, rules, checks, explain, replay, survey"),
+        ("x", "there is no command 'x'; commands are certify, expect, rules, checks, explain, replay, survey"),
         ("certify", "the following arguments are required: TARGET; see optim-verify certify --help"),
         (SGD + "--jason x", "there is no option '--jason'; did you mean '--json'?"),
         (SGD + "extra", "there is no option 'extra'; see optim-verify --help"),
@@ -156,6 +156,25 @@ SGD = "certify torch.optim.SGD "
         (SGD + "--budget quik", "no budget is called 'quik'; did you mean 'quick'?"),
         (SGD + "--only rul.step", "no check is called 'rul.step'; did you mean 'rule.step'?"),
         (SGD + "--only zzz*", f"no check is called 'zzz*'; the checks are {', '.join(IDS)}"),
+        (SGD + "--skip rul.step", "no check is called 'rul.step'; did you mean 'rule.step'?"),
+        (SGD + "--lacks clsure", "no capability is called 'clsure'; did you mean 'closure'?"),
+        (SGD + "--expect rule.step", "--expect wants ID[dtype-device-implementation]=reason, not 'rule.step'"),
+        (SGD + "--expect rule.step[*]", "--expect rule.step[*] needs a reason, as rule.step[*]='why that is accepted'"),
+        (SGD + "--expect rule.stp[*]=x", "no check is called 'rule.stp'; did you mean 'rule.step'?"),
+        (SGD + "--expect rule.step[*-cpuu-*]=x", "there is no cell '*-cpuu-*'; did you mean '*-cpu-*'?"),
+        (SGD + "--expectations none.json", "cannot read 'none.json': No such file or directory"),
+        (SGD + "--expectations mine.py", "'mine.py' is no file of expectations or is cut off: *"),
+        (SGD + "--database mine.py", "--database 'mine.py' cannot be made: 'mine.py' is no folder"),
+        ("expect", "the following arguments are required: update|prune; see optim-verify expect --help"),
+        ("expect updat torch.optim.SGD", "expect can update or prune, not 'updat'"),
+        ("expect update", "the following arguments are required: TARGET; see optim-verify expect update --help"),
+        ("expect update x --resaon y", "there is no option '--resaon'; did you mean '--reason'?"),
+        ("expect update torch.optim.SGD", "expect update needs a reason for what it stores; give it as --reason TEXT"),
+        ("expect update torch.optim.SGD --reason x --expectations none",
+         "expect needs a file to keep; give one with --expectations FILE"),
+        ("expect update torch.optim.SGD --reason x --expectations .", "--expectations '.' is a folder; give a file"),
+        ("expect prune torch.optim.SGD",
+         "cannot read 'optim-verify-expectations.json': No such file or directory"),
         (SGD + "--jobs 0", "--jobs must be at least 1, not 0"),
         (SGD + "--jobs -1", "--jobs must be at least 1, not -1"),
         (SGD + "--jobs two", "--jobs wants a whole number, not 'two'"),
@@ -180,7 +199,8 @@ SGD = "certify torch.optim.SGD "
     ],
 )  # fmt: skip
 def test_command_line(command, sentence, capsys):
-    before, star, after = sentence.partition("*)") if "(known: *" in sentence else (sentence, "", "")
+    mark = "*)" if "(known: *" in sentence else "*" if sentence.endswith(": *") else "\0"
+    before, star, after = sentence.partition(mark)
     found = refused(command.split(), capsys)
     assert (found.startswith(before) and found.endswith(after)) if star else found == sentence
     assert not Path("reports").exists()

@@ -1,5 +1,7 @@
 """What the subject did instead is told in one sentence, and only where it is certain."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -261,15 +263,15 @@ REPEATED = Program(groups=BUFFERED, parameters=ONE, operations=(step(True), Repe
     [
         (MomentumLost, LOADED, "the state before the load was lost: momentum_buffer started again after operation 1 (load into a fresh instance)"),
         (MomentumInBfloat16, LOADED, "momentum_buffer had been rounded to bfloat16 by operation 1 (load into a fresh instance)"),
-        (MomentumOfFirst, PAIR, "momentum_buffer of parameter 0 was used for parameter 1"),
+        (MomentumOfFirst, PAIR, "the step of parameter 1 moved the state of parameter 0"),
         (GradientOfStepBefore, PAIR, "the gradient of the step before was used"),
         (GradientOfFirst, PAIR, "the gradient of parameter 0 was used for parameter 1"),
         (GradientDoubled, PAIR, "the gradient was applied twice"),
         (GradientNegatedInPlace, REPEATED, "the step before had changed p.grad, which was minus the gradient when this step used it"),
-        (BufferIsGradient, REPEATED, "momentum_buffer is p.grad itself and not a copy of it"),
+        (BufferIsGradient, replace(REPEATED, reuse_gradients=True), "momentum_buffer was the gradient itself and not a copy of it, and changed with p.grad"),
         (Twice, PAIR, "the step was taken twice"),
         (OnlyFirst, PAIR, "nothing was done: the parameter and its state stayed as they were in this step"),
-        (TailNotMoved, PAIR, "2 of 6 elements stayed as they were, and the rest moved by the rule: 4 to 5"),
+        (TailNotMoved, PAIR, "2 of 6 elements stayed as they were, and the rest moved by the rule: 4, 5"),
         (MovedWithoutGradient, PAIR.with_operations((step(True, True), step(True, False))), "it was moved as if its gradient were zero"),
     ],
     ids=lambda x: getattr(x, "__name__", None),

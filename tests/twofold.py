@@ -1,5 +1,7 @@
 """Optimizers that make two mistakes, of which one may be expected: the other must still be found."""
 
+from pathlib import Path
+
 import torch
 
 
@@ -53,17 +55,53 @@ class DecaysWithoutLr(Adam):
     decays_without_lr = True
 
 
-class EpsInsideAndDecaysWithoutLr(Adam):
-    eps_inside = decays_without_lr = True
+class EpsInsideAndDecaysWithoutLr(EpsInside, DecaysWithoutLr):
+    pass
 
 
 class FirstGroupsEps(Adam):
     first_eps_only = True
 
 
-class FirstGroupsEpsAndDecays(Adam):
-    first_eps_only = decays_without_lr = True
+class FirstGroupsEpsAndDecaysWithoutLr(FirstGroupsEps, DecaysWithoutLr):
+    pass
 
 
-class FirstGroupsEpsAndEpsInside(Adam):
-    first_eps_only = eps_inside = True
+class FirstGroupsEpsAndEpsInside(FirstGroupsEps, EpsInside):
+    pass
+
+
+class RaisesOnMissing(Adam):
+    """A step without one of the gradients raises."""
+
+    def step(self, closure=None):
+        if any(p.grad is None for group in self.param_groups for p in group["params"]):
+            raise RuntimeError("a gradient is missing")
+        return super().step(closure)
+
+
+class RaisesOnMissingAndDecaysWithoutLr(RaisesOnMissing, DecaysWithoutLr):
+    pass
+
+
+class Prints(Adam):
+    def step(self, closure=None):
+        print("step")
+        return super().step(closure)
+
+
+class Rare(Adam):
+    """Wrong where a hyperparameter is edited to a value that no fixed program has."""
+
+    def step(self, closure=None):
+        odd = any(0.5 < group["lr"] < 1 or 0.1 < group["lr"] < 0.5 for group in self.param_groups)
+        self.eps_inside = odd
+        return super().step(closure)
+
+
+class Switched(Adam):
+    """Wrong until there is a file called mended in the current folder."""
+
+    def step(self, closure=None):
+        self.eps_inside = not Path("mended").exists()
+        return super().step(closure)

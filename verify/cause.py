@@ -211,19 +211,18 @@ class Moment:
     def unmoved(self) -> Iterator[Hypothesis]:
         """That some elements stayed as they were and the others moved by the rule."""
         size, count = len(self.got["p"]), len(self.outside)
-        if 0 < count < size:
-            first, last = self.outside[0], self.outside[-1]
-            which = (
-                f"{first} to {last}"
-                if count > 1 and last - first == count - 1
-                else ", ".join(map(str, self.outside[:4]))
-            )
-            more = " and others" if count > 4 and last - first != count - 1 else ""
-            verb = "stayed as it was" if count == 1 else "stayed as they were"
-            still = np.nonzero(self.scene.v["g"] == 0)[0]
-            which = "those whose gradient is zero" if np.array_equal(still, self.outside) else which + more
-            text = f"{count} of {size} elements {verb}, and the rest moved by the rule: {which}"
-            yield Hypothesis("elements", text, kept=(*self.scene.state, "p"), elements=True)
+        if not 0 < count < size:
+            return
+        first, last = self.outside[0], self.outside[-1]
+        which = ", ".join(map(str, self.outside[:4])) + (" and others" if count > 4 else "")
+        if count > 2 and last - first == count - 1:
+            which = f"{first} to {last}"
+        if np.array_equal(np.nonzero(self.scene.v["g"] == 0)[0], self.outside):
+            which = "those whose gradient is zero"
+        verb = "stayed as it was" if count == 1 else "stayed as they were"
+        text = f"{count} of {size} elements {verb}, and the rest moved by the rule: {which}"
+        for kept in ((*self.scene.state, "p"), ("p",)):
+            yield Hypothesis("elements", text, kept=kept, elements=True)
 
     def solved(self) -> Iterator[Hypothesis]:
         """Other values of one hyperparameter, or multiples of the gradient, that explain the best of the elements."""
@@ -312,15 +311,23 @@ class Moment:
             v = {k: (x[where] if isinstance(x, np.ndarray) else x) for k, x in v.items()}
         found = self._evaluate(step, v)
         if hypothesis.twice:
-            then = {**v, "t": v["t"] + 1}
-            for name, (value, error) in found.items():
-                then |= {name: value, f"e_{name}": error, unset_symbol(name).name: 0}
-            again = self._evaluate(step, then)
-            found = {n: (value, 2 * (error + found[n][1])) for n, (value, error) in again.items()}
+            found = self._then(step, v, found)
+        if hypothesis.moved_again is not None:
+            gradient = hypothesis.moved_again if where is None else hypothesis.moved_again[where]
+            found = {**self._then(step, {**v, "g": gradient}, found), "p": found["p"]}
         kept = {n: (v[n], 0.0) for n in hypothesis.kept}
         if hypothesis.elements:
             kept = {n: self._partly(n, found[n], where) for n in hypothesis.kept if n in found}
         return {**found, **kept}
+
+    def _then(self, step: Step, v: dict[str, Any], found: Mapping[str, tuple[Any, Any]]) -> dict[str, tuple[Any, Any]]:
+        """One more step after the one that gave ``found``."""
+        then = {**v, "t": v["t"] + 1}
+        for name, (value, error) in found.items():
+            then |= {name: value, f"e_{name}": error, unset_symbol(name).name: 0}
+        again = self._evaluate(step, then)
+        # the first step's errors enter the second a little magnified
+        return {n: (value, 2 * (error + found[n][1])) for n, (value, error) in again.items()}
 
     def _partly(self, name: str, moved: tuple[Any, Any], where: np.ndarray | None) -> tuple[Any, Any]:
         """What becomes of a quantity when those elements that the rule does not explain stay as they were."""
@@ -382,6 +389,11 @@ class Witness(LockStep):
         self.moved: set[int] = set()
         self.right: set[int] = set()
         self.live_before: list[dict[str, float]] = [{} for _ in program.groups]
+
+    def own_group(self, group: int) -> dict[str, Any]:
+        """A group as the caller would pass it; with all that it has where the constructor is given other numbers."""
+        whole = self.loaded.constructor_arguments(self.own_values(group), {}) if self.apart else {}
+        return {**super().own_group(group), **whole}
 
     def built(self):
         """A new instance."""

@@ -30,6 +30,8 @@ class Cell:
         worst_ratio: largest error / allowance seen, exact; None where the check compares no numbers.
         worst_quantity: the quantity it was seen in.
         not_verified: elements whose allowance was infinite or useless.
+        as_expected: programs that failed as expected, and pass without what triggers that.
+        unseparated: programs that failed as expected, and could not be tried without what triggers that.
         notes: what a reader should know, e.g. that scalars were judged in float32.
     """
 
@@ -45,6 +47,8 @@ class Cell:
     programs: int = 0
     element_steps: int = 0
     seconds: float = 0.0
+    as_expected: int = 0
+    unseparated: int = 0
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -80,6 +84,7 @@ class ExpectedRecord(FindingRecord):
         cell: the cell or glob that was written down; ``reason`` and ``issue`` are what was written beside it.
         origin: where: a file, ``--expect``, or what is shipped with optim-verify.
         stored: whether its program was written down, too.
+        triggers: features of the program without which it does not fail.
     """
 
     cell: str = ""
@@ -87,6 +92,7 @@ class ExpectedRecord(FindingRecord):
     issue: str = ""
     origin: str = ""
     stored: bool = False
+    triggers: list[str] = field(default_factory=list)
 
 
 @dataclass

@@ -29,16 +29,26 @@ from verify.pool import Limits, Pool
 from verify.subject import IMPLEMENTATIONS, Subject
 
 REPLAY_VERSION = 1
+UNFIT = "its program cannot be run"
 # how long a cell takes beside others, roughly: long ones go first, so that no worker is left waiting at the end
 WEIGHTS = {
-    "performance": 9.0,
+    "performance": 10.0,
+    "contract.compile": 9.0,
+    "determinism.processes": 8.0,
     "rule.step": 6.0,
     "precision.step": 6.0,
-    "rule.counter": 5.0,
-    "groups": 4.0,
-    "symmetry": 3.0,
-    "rule": 3.0,
-    "state": 2.0,
+    "groups.hyperparameters": 6.0,
+    "rule.state": 5.0,
+    "precision.state": 4.0,
+    "rule.counter": 4.0,
+    "groups.edits": 4.0,
+    "groups.late": 3.0,
+    "state": 3.0,
+    "determinism": 3.0,
+    "parity": 2.0,
+    "symmetry": 2.0,
+    "groups": 2.0,
+    "contract": 0.5,
 }
 
 
@@ -273,7 +283,7 @@ class _Run:
                 )
                 raise UsageError(f"{e.origin}: there is no cell {e.name}; {e.check} speaks of {places}")
             if index in description["unfit"] and e.origin != SHIPPED:
-                self._stale(e, f"its program cannot be run: {description['unfit'][index]}")
+                self._stale(e, f"{UNFIT}: {description['unfit'][index]}")
 
     def _note_stale(self) -> None:
         for index in sorted(self.gone - self.there):
@@ -304,6 +314,8 @@ class _Run:
             "element_steps",
             "notes",
             "seconds",
+            "as_expected",
+            "unseparated",
         ):
             if name in result:
                 setattr(cell, name, result[name])
@@ -343,13 +355,14 @@ class _Run:
         e = self.expectations[found["expectation"]]
         record = ExpectedRecord(
             *cell.key,
-            found["message"],
+            e.message or found["message"],
             found["program"],
             cell=e.cell,
             reason=e.reason,
             issue=e.issue,
             origin=e.origin,
             stored=e.program is not None or bool(e.message),
+            triggers=found.get("triggers", []),
         )
         self._write_files(record, found)
         self.certificate.expected.append(record)

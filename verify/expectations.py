@@ -39,6 +39,7 @@ class Expectation:
         issue: number or address of a public report.
         program: what shows it, as exact JSON; None until it is known, or where no program is at fault.
         message: what was found.
+        triggers: the features of the program without which it does not fail, in words.
         origin: where it was written down.
     """
 
@@ -48,6 +49,7 @@ class Expectation:
     issue: str = ""
     program: dict[str, Any] | None = None
     message: str = ""
+    triggers: Sequence[str] = ()
     origin: str = COMMAND_LINE
 
     @property
@@ -65,6 +67,7 @@ class Expectation:
             "reason": self.reason,
             **({"issue": self.issue} if self.issue else {}),
             "message": self.message,
+            **({"triggers": list(self.triggers)} if self.triggers else {}),
             "program": self.program,
         }
 
@@ -169,7 +172,7 @@ def _entries(data: Any) -> dict[str, list[dict[str, Any]]]:
 def _entry(entry: Any, where: str) -> dict[str, Any]:
     from verify.program_json import from_json
 
-    known = {"check": str, "cell": str, "reason": str, "issue": str, "message": str, "program": dict}
+    known = {"check": str, "cell": str, "reason": str, "issue": str, "message": str, "triggers": list, "program": dict}
     if not isinstance(entry, dict):
         raise UsageError(f"{where} is no object")
     for key, value in entry.items():
@@ -177,6 +180,8 @@ def _entry(entry: Any, where: str) -> dict[str, Any]:
             raise UsageError(f"{where} has an unknown key {reprlib.repr(key)}{near(key, known)}")
         if not isinstance(value, known[key]) and not (key == "program" and value is None):
             raise UsageError(f"{where}: {key!r} is of the wrong kind")
+    if not all(isinstance(t, str) and " " in t for t in entry.get("triggers", [])):
+        raise UsageError(f"{where}: 'triggers' must be a list of features")
     for key in ("check", "cell", "reason"):
         if not entry.get(key, "").strip():
             raise UsageError(f"{where} has no {key}")

@@ -36,6 +36,7 @@ class Hypothesis:
         source: which group or parameter the numbers come from.
         kept: quantities that did not change.
         twice: whether the whole step was done twice.
+        moved_again: the gradient by which the state, and it alone, was moved once more.
         step: another step than the rule's.
         elements: whether only those elements were kept that the rule does not explain.
         fact: it was seen, and not concluded from the numbers.
@@ -48,6 +49,7 @@ class Hypothesis:
     source: int | None = None
     kept: tuple[str, ...] = ()
     twice: bool = False
+    moved_again: np.ndarray | None = None
     step: Step | None = None
     elements: bool = False
     fact: bool = False
@@ -197,7 +199,8 @@ def hypotheses(scene: Scene, kinds: Container[str] | None = None) -> Iterator[Hy
             continue
         if scene.counter is not None and h.inputs.get("t") != scene.counter:
             continue
-        if h.fact or h.kept or h.twice or h.step or (_differs(h.inputs, scene.v) and in_domain(h.inputs, scene)):
+        odd = h.fact or h.kept or h.twice or h.step or h.moved_again is not None
+        if odd or (_differs(h.inputs, scene.v) and in_domain(h.inputs, scene)):
             yield h
 
 
@@ -372,7 +375,7 @@ def _counts(scene: Scene) -> Iterator[Hypothesis]:
         yield Hypothesis("count/dtype", text, {"t": kept})
     for what, count in scene.counters.items():
         text = f"the step count was {count}, {what}, where this parameter has taken {_steps(t)}"
-        yield Hypothesis(f"count/{what}", text, {"t": count}, what)
+        yield Hypothesis(f"count/{what}", text, {"t": count}, "" if what.startswith("one too") else what)
 
 
 def _steps(count: int) -> str:
@@ -540,6 +543,10 @@ def _halves(scene: Scene) -> Iterator[Hypothesis]:
             text = f"{_listed(scene.state)} stayed as they were, though the parameter moved by the rule"
             yield Hypothesis("kept/state", text, kept=scene.state)
     yield Hypothesis("twice", "the step was taken twice", twice=True)
+    for other in scene.others if scene.state else ():
+        if other.gradient is not None and other.gradient.shape == scene.v["g"].shape:
+            text = f"the step of parameter {other.index} moved the state of parameter {scene.parameter}"
+            yield Hypothesis("state moved", text, source=other.index, moved_again=other.gradient)
 
 
 def _ignored_options(scene: Scene) -> Iterator[Hypothesis]:

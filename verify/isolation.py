@@ -35,7 +35,16 @@ _HOOKS: dict[str, dict] = {
 }
 # attributes that torch itself sets lazily or on the way
 # (Storage goes with the default dtype)
-_OWN_BUSINESS = {"__dict__", "__warningregistry__", "__doc__", "_dynamo", "_inductor", "_export", "Storage", "__slotnames__"}
+_OWN_BUSINESS = {
+    "__dict__",
+    "__warningregistry__",
+    "__doc__",
+    "_dynamo",
+    "_inductor",
+    "_export",
+    "Storage",
+    "__slotnames__",
+}
 
 
 def _attributes() -> list[dict[str, Any]]:

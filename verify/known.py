@@ -16,7 +16,7 @@ from verify.expectations import Expectation, kind
 from verify.outcome import Outcome
 from verify.program import Program
 from verify.subject import LoadedSubject
-from verify.triggers import Feature, features, is_situation, without
+from verify.triggers import Feature, features, is_situation, named, without
 
 if TYPE_CHECKING:
     from verify.checks.context import Finding
@@ -28,6 +28,8 @@ MOST_PLAINER = 12
 ANY_QUANTITY = "any quantity"
 # situations that every program is in, more or less
 ORDINARY = {("shape", "several"), ("steps", "several"), ("gradient", "zero"), ("parameters", "several")}
+# features that are undone by adding something
+ABSENCES = ("zero", "missing", "0-d", "empty")
 
 
 def kinds(outcome: Outcome) -> frozenset[str]:
@@ -76,13 +78,14 @@ class Expected:
     Args:
         entries: those that speak of the cell.
         loaded: the subject.
-        met: programs that fail as expected and pass without the triggers; hidden: those that could not be tried so.
+        as_expected: programs that fail as expected, and pass without the triggers.
+        unseparated: programs that fail as expected, and could not be tried without the triggers.
     """
 
     entries: list[Known] = field(default_factory=list)
     loaded: LoadedSubject | None = None
-    met: int = 0
-    hidden: int = 0
+    as_expected: int = 0
+    unseparated: int = 0
     _awake: bool = False
 
     @classmethod
@@ -110,7 +113,7 @@ class Expected:
                     entry.passed = not (outcome.unsupported or outcome.refused)
 
     def _learn(self, entry: Known, program: Program, outcome: Outcome, judge: Judge) -> None:
-        """Find out what triggers a failure, by taking feature after feature away."""
+        """Keep what a failure is known by; what is written down of its triggers is not found out anew."""
         from verify.checks.context import Finding
         from verify.finding import message_for
 
@@ -118,21 +121,25 @@ class Expected:
         entry.program, entry.kinds = program, kinds(outcome)
         message = message_for(self.loaded, program, outcome)
         entry.finding = Finding(message, program, list(outcome.mismatches), outcome.error, outcome.broken)
-        needed: set[Feature] = set()
-        tried: set[Feature] = set()
-        while left := features(program, self.loaded) - tried:
-            feature = min(left)
-            tried.add(feature)
-            for plainer in without(program, feature, self.loaded):
-                if entry.kinds & kinds(judge(plainer)):
-                    program = plainer
-                    break
-            else:
-                needed.add(feature)
-        entry.triggers = frozenset(needed) & features(program, self.loaded)
+        told = frozenset(named(text) for text in entry.expectation.triggers)
+        entry.triggers = told or self._needed(program, entry.kinds, judge)
         if outcome.mismatches and any(is_situation(f, self.loaded) for f in entry.triggers - ORDINARY):
             # what depends on a situation may show in any quantity
             entry.kinds |= {ANY_QUANTITY}
+
+    def _needed(self, program: Program, wrong: frozenset[str], judge: Judge) -> frozenset[Feature]:
+        """Features without which a program does not go wrong."""
+        assert self.loaded is not None
+        needed = set()
+        # what takes nothing away comes last, and only to see: otherwise another failure might come in
+        for feature in sorted(features(program, self.loaded), key=lambda f: (f[1] in ABSENCES, f)):
+            for plainer in without(program, feature, self.loaded):
+                if wrong & kinds(judge(plainer)):
+                    program = program if feature[1] in ABSENCES else plainer
+                    break
+            else:
+                needed.add(feature)
+        return frozenset(needed) & features(program, self.loaded)
 
     def other(self, program: Program, outcome: Outcome, judge: Judge) -> tuple[Program, Outcome] | None:
         """What is not expected in a failure: the program, or one without the triggers of what is expected.
@@ -149,8 +156,8 @@ class Expected:
             seen = seen or not (found.failed or found.unsupported or found.refused)
             if found.failed and not self._met_by(plainer, found):
                 return plainer, found
-        self.met += seen
-        self.hidden += not seen
+        self.as_expected += seen
+        self.unseparated += not seen
         return None
 
     def _met_by(self, program: Program, outcome: Outcome) -> list[Known]:

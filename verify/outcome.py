@@ -64,13 +64,14 @@ class Twin:
 
 
 class Sentence(str):
-    """What is wrong, in a sentence, with the two runs that show it (if there are two)."""
+    """What is wrong, in a sentence, with what shows it: two runs that should agree, or the program that raises."""
 
     twin: Twin | None
+    program: Program | None
 
-    def __new__(cls, text: str, twin: Twin | None = None):
+    def __new__(cls, text: str, twin: Twin | None = None, program: Program | None = None):
         sentence = super().__new__(cls, text)
-        sentence.twin = twin
+        sentence.twin, sentence.program = twin, program
         return sentence
 
 

@@ -20,7 +20,8 @@ class Progress(AbstractContextManager):
         self._done = self._planned = 0
 
     def _started(self, certificate: Certificate) -> None:
-        self._planned = len(certificate.cells)
+        self._planned, self._done = len(certificate.cells), 0
+        self.close()
         if sys.stderr.isatty():
             from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
@@ -52,6 +53,10 @@ class Progress(AbstractContextManager):
                 f"[red]✗[/red] {finding.check} {finding.dtype} {finding.implementation}", highlight=False
             )
 
-    def __exit__(self, *exc: object) -> None:
+    def close(self) -> None:
+        """End the bar, if there is one."""
         if self._bar is not None:
             self._bar.stop()
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()

@@ -114,6 +114,13 @@ def expected_lines(certificate: Certificate) -> list[str]:
         for e in records:
             if not e.stored:
                 lines += [f"              {line}" for line in e.message.splitlines()]
+    met = sum(c.as_expected for c in certificate.cells), sum(c.unseparated for c in certificate.cells)
+    if met[0]:
+        lines.append(f"              {met[0]:,} programs failed as expected, and pass without what triggers that")
+    if met[1]:
+        lines.append(
+            f"              {met[1]:,} programs failed as expected, and could not be tried without its triggers"
+        )
     if any(not e.stored for e in certificate.expected):
         target = shlex.quote(certificate.subject)
         lines.append(f"  store       the programs of expected failures: optim-verify expect update {target} ...")
@@ -138,14 +145,14 @@ def _kind(message: str) -> str:
     return quantity or lines[0][:40]
 
 
-def _but(counts: dict[str, int]) -> str:
+def _but(certificate: Certificate) -> str:
     """What a reader of the verdict must know: what was expected to fail, and what was left out by request."""
     parts = []
-    if n := counts["expected-failure"]:
-        parts.append(f"{n} cells with expected failures" if n > 1 else "1 cell with an expected failure")
-    if n := counts["skipped"]:
-        parts.append(f"{n} cells skipped" if n > 1 else "1 cell skipped")
-    return f" with {', '.join(parts)}" if parts else ""
+    if n := certificate.counts["expected-failure"]:
+        parts.append(f"{n} expected failures" if n > 1 else "1 expected failure")
+    if n := sum(c.status == "skipped" and c.reason.startswith("--skip") for c in certificate.cells):
+        parts.append(f"{n} cells skipped by request" if n > 1 else "1 cell skipped by request")
+    return f" with {' and '.join(parts)}" if parts else ""
 
 
 def verdict(certificate: Certificate) -> list[str]:
@@ -158,7 +165,7 @@ def verdict(certificate: Certificate) -> list[str]:
     seconds = certificate.seconds
     lines = [
         "",
-        f"{certificate.verdict.upper()}{_but(counts)}  {programs:,} programs, {steps / 1e6:.1f} M element-steps, "
+        f"{certificate.verdict.upper()}{_but(certificate)}  {programs:,} programs, {steps / 1e6:.1f} M element-steps, "
         f"{seconds['total']:.1f} s",
         f"  cells       {counts['planned']} planned = {told}",
     ]

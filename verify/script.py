@@ -9,9 +9,11 @@ import math
 
 from verify.checks.context import Finding
 from verify.lanes import DTYPES
-from verify.outcome import Mismatch, Twin
+from verify.outcome import Mismatch, Sentence, Twin
 from verify.program import Copy, Program, Reload
+from verify.promises import PROMISES
 from verify.script_lines import can_be_written, import_lines, number, program_lines, safe
+from verify.script_promise import script_for_promise
 from verify.subject import LoadedSubject
 
 
@@ -19,7 +21,14 @@ def script_for(loaded: LoadedSubject, check: str, finding: Finding) -> str:
     """Source of the script that shows a finding."""
     program = finding.program
     assert program is not None
-    twin = getattr(finding.broken, "twin", None)
+    if check in PROMISES:
+        return script_for_promise(loaded, check, finding)
+    said = finding.broken or finding.error
+    twin = said.twin if isinstance(said, Sentence) else None
+    if isinstance(said, Sentence) and said.program is not None:
+        program = said.program
+    elif isinstance(said, Sentence) and twin is None:
+        return _replaying(loaded, check, finding)
     if (finding.broken is not None and twin is None) or not can_be_written(program):
         return _replaying(loaded, check, finding)
     lines = [*_docstring(loaded, check, finding), "import sys", ""]

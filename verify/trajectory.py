@@ -11,6 +11,7 @@ import torch
 
 from verify.driver import Driver
 from verify.lanes import as_float64
+from verify.outcome import Sentence
 from verify.program import Program
 from verify.subject import LoadedSubject
 
@@ -87,7 +88,7 @@ def record(
     if outcome.unsupported:
         raise Unsupported(outcome.unsupported)
     if outcome.error is not None:
-        raise SubjectRaised(outcome.error)
+        raise SubjectRaised(Sentence(outcome.error, program=program) if run.replayable else outcome.error)
     return run
 
 

@@ -137,6 +137,17 @@ def _of_parameter(p: Parameter) -> Iterator[Feature]:
         yield "shape", "several"
 
 
+def name_of(feature: Feature) -> str:
+    """A feature in words, as it stands in a file."""
+    return " ".join(feature)
+
+
+def named(text: str) -> Feature:
+    """The feature of a name."""
+    what, _, word = text.partition(" ")
+    return what, word
+
+
 def is_situation(feature: Feature, loaded: LoadedSubject) -> bool:
     """Whether a feature is something that is done, rather than the size of a number in the formula."""
     what, word = feature

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from verify.certificate import Certificate, ExpectedRecord, FindingRecord, check_writable
-from verify.certification import Events, Plan, certify
+from verify.certification import UNFIT, Events, Plan, certify
 from verify.errors import UsageError
 from verify.expectations import DEFAULT_FILE, SHIPPED, cell_name, read_entries, write
 from verify.subject import Subject
@@ -60,9 +61,10 @@ def update(subject: Subject, plan: Plan, events: Events, reason: str, issue: str
             break
         found += [_entry(f, reason.strip(), issue.strip()) for f in certificate.findings]
         added += found
+        found_out = _note_triggers(entries, certificate)
         # what was expected without a program now has one
         entries[:] = [e for e in entries if e.get("program") is not None or e.get("message")] + found
-        if found:
+        if found or found_out:
             write(path, subjects)
         if not certificate.findings or not found:
             break
@@ -79,6 +81,17 @@ def update(subject: Subject, plan: Plan, events: Events, reason: str, issue: str
     if not left:
         _now_expected(first, reason.strip(), issue.strip(), str(path))
     return first, lines
+
+
+def _note_triggers(entries: Entries, certificate: Certificate) -> bool:
+    """Write down what was found out of the triggers of stored failures."""
+    found = {(e.check, e.cell, e.message): e.triggers for e in certificate.expected if e.stored and e.triggers}
+    before = json.dumps(entries)
+    for entry in entries:
+        triggers = found.get((entry["check"], entry["cell"], entry.get("message", "")))
+        if triggers and not entry.get("triggers"):
+            entry["triggers"] = triggers
+    return json.dumps(entries) != before
 
 
 def _now_expected(certificate: Certificate, reason: str, issue: str, origin: str) -> None:
@@ -100,8 +113,8 @@ def _cell(found: FindingRecord) -> str:
 
 def _entry(found: FindingRecord, reason: str, issue: str) -> dict[str, Any]:
     entry: dict[str, Any] = {"check": found.check, "cell": _cell(found), "reason": reason, "issue": issue}
-    entry |= {"message": found.message, "program": found.program}
-    return {k: v for k, v in entry.items() if k != "issue" or v}
+    entry |= {"message": found.message, "triggers": getattr(found, "triggers", []), "program": found.program}
+    return {k: v for k, v in entry.items() if k not in ("issue", "triggers") or v}
 
 
 def prune(subject: Subject, plan: Plan, events: Events) -> tuple[Certificate, list[str]]:
@@ -109,7 +122,11 @@ def prune(subject: Subject, plan: Plan, events: Events) -> tuple[Certificate, li
     path = file_of(plan)
     subjects = read_entries(path)  # says so if there is none
     certificate = certify(subject, replace(plan, expectations=path), events)
-    stale = {(s.check, s.cell, s.reason, s.message) for s in certificate.stale if s.origin == str(path)}
+    stale = {
+        (s.check, s.cell, s.reason, s.message)
+        for s in certificate.stale
+        if s.origin == str(path) and not s.why.startswith(UNFIT)
+    }
     entries = subjects.get(subject.title, [])
     gone = [e for e in entries if (e["check"], e["cell"], e["reason"], e.get("message", "")) in stale]
     if certificate.interrupted:

@@ -355,10 +355,6 @@ class Worker:
         elif there and report.status in ("passed", "failed"):
             report.status = "expected-failure"
             report.reason = "; ".join(dict.fromkeys(e.expectation.reason for e in there))
-        if expected.met:
-            report.notes.append(f"{expected.met} programs fail as expected, and pass without what triggers that")
-        if expected.hidden:
-            report.notes.append(f"{expected.hidden} programs fail as expected, and could not be tried without what triggers that")
         if context.memory.fault:
             report.notes.append(context.memory.fault)
 
@@ -407,6 +403,8 @@ class Worker:
         return None, scalars
 
     def _plain(self, report, context, check: str, seconds: float) -> dict[str, Any]:
+        from verify.triggers import name_of
+
         entries = context.expected.entries
         judged = report.status in ("passed", "failed", "expected-failure")
         return {
@@ -423,9 +421,17 @@ class Worker:
             "element_steps": report.element_steps,
             "notes": report.notes,
             "seconds": seconds,
+            "as_expected": context.expected.as_expected,
+            "unseparated": context.expected.unseparated,
             "findings": [self._plain_finding(check, f) for f in report.findings],
             "expected": [
-                {"expectation": e.index, **self._plain_finding(check, e.finding)} for e in entries if e.finding
+                {
+                    "expectation": e.index,
+                    "triggers": sorted(map(name_of, e.triggers)),
+                    **self._plain_finding(check, e.finding),
+                }
+                for e in entries
+                if e.finding
             ],
             "stale": [e.index for e in entries if judged and e.finding is None and (e.passed or e.program is None)],
             "split": vars(report.seconds),

@@ -184,7 +184,8 @@ class Context:
         Returns:
             whether the check has to stop here.
         """
-        self.expected.wake(_careful(judge))
+        judge = _careful(judge)
+        self.expected.wake(judge)
         for program in self.memory.recall():
             if misfit(program, self.loaded):
                 self.memory.forget(program)

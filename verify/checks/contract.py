@@ -73,14 +73,23 @@ def _program(context: Context, groups: list, options: Any, parameters: tuple[Par
     return context.program(groups=tuple(groups), options=dict(options), parameters=parameters, operations=steps)
 
 
+SHAPES = (((3,), "contiguous"), ((3, 2), "transposed"), ((), "contiguous"))
+
+
 def _ordinary(context: Context) -> Iterator[Program]:
-    """Three parameters in one or two groups that differ, under every choice of options."""
+    """Three parameters in one group, under every choice of options."""
+    for options, values in settings(context):
+        parameters = tuple(Parameter(shape, 0, Filling(values=VALUES), layout) for shape, layout in SHAPES)
+        yield _program(context, [values], options, parameters)
+
+
+def _grouped(context: Context) -> Iterator[Program]:
+    """Three parameters in two groups that differ; one of them has no gradient in the second step."""
     for options, values in settings(context):
         groups = differing_groups(context, values, options)[:2]
-        last = len(groups) - 1
         parameters = tuple(
-            Parameter(shape, g, Filling(values=VALUES), layout)
-            for shape, g, layout in (((3,), 0, "contiguous"), ((3, 2), last, "transposed"), ((), last, "contiguous"))
+            Parameter(shape, min(i, len(groups) - 1), Filling(values=VALUES), layout)
+            for i, (shape, layout) in enumerate(SHAPES)
         )
         yield _program(context, groups, options, parameters, 2)
 
@@ -115,8 +124,12 @@ def _few(context: Context) -> Iterator[Program]:
 # -- trying them -----------------------------------------------------------------------------
 
 
-def keep(context: Context, program: Program, promise: Promise, **facts: Any) -> str | None:
+def keep(context: Context, program: Program, promise: Promise, *, clocked: bool = True, **facts: Any) -> str | None:
     """Whether a promise is kept: None, or the sentence that says what is broken.
+
+    Args:
+        clocked: whether the watchdog's clock runs; compiling may take longer than a call may.
+        facts: fields of the case.
 
     Raises:
         SubjectRaised: the subject raised where it had no reason to; Refused: its constructor refuses the
@@ -124,7 +137,7 @@ def keep(context: Context, program: Program, promise: Promise, **facts: Any) -> 
     """
 
     def factory(*args: Any, **arguments: Any) -> Any:
-        context.in_subject(True)  # every construction starts the watchdog's clock anew
+        context.in_subject(clocked)  # every construction starts the watchdog's clock anew
         return context.loaded.factory(*args, **arguments)
 
     case = replace(case_for(context.loaded, program, factory), **facts)
@@ -173,6 +186,7 @@ _register("contract.hooks", "Hooks around step, state_dict and load_state_dict r
 _register(
     "contract.gradients",
     "A step leaves every gradient as it is: the same tensor with the same numbers.",
+    _grouped,
     dtypes=LOW_TOO,
 )
 _register("contract.parameters", "A step moves parameters in place, and the groups keep them.", dtypes=LOW_TOO)
@@ -188,7 +202,7 @@ _register(
     needs=("sparse",),
 )
 _register("contract.repr", "repr and str name the class and the hyperparameters of every group.")
-_register("contract.zero_grad", "zero_grad() sets gradients to None, or to zero in place, in every group.")
+_register("contract.zero_grad", "zero_grad() sets gradients to None, or to zero in place, in every group.", _grouped)
 _register("contract.schedulers", "Every scheduler of torch can drive it, as if lr were written by hand.", _few)
 _register(
     "contract.grad_scaler",
@@ -208,20 +222,18 @@ def _compiled(context: Context, program: Program) -> Outcome:
         torch.compile(lambda x: x + 1, backend="eager")(torch.zeros(1))
         with Guard() as guard:
             try:
-                outcome.broken = keep(context, program, promise)
+                outcome.broken = keep(context, program, promise, clocked=False)
                 if outcome.broken is not None:
-                    slack = compiled_slack(context.loaded, program, context.in_subject)
-                    if slack is None:
-                        outcome.broken = None
-                    else:
-                        outcome.broken = keep(context, program, promise, slack=slack) or outcome.broken
+                    slack = compiled_slack(context.loaded, program)
+                    told = None if slack is None else keep(context, program, promise, clocked=False, slack=slack)
+                    outcome.broken = None if slack is None else told or outcome.broken
             except SubjectRaised as error:
                 if _says_no(error.__cause__):
                     outcome.unsupported = str(error)
                 else:
                     outcome.error = str(error)
             except Unsupported as reason:
-                outcome.unsupported = str(reason)
+                outcome.broken, outcome.unsupported = None, str(reason)
             except Refused as words:
                 outcome.refused = str(words)
         if guard.changes and not outcome.failed:

@@ -48,6 +48,7 @@ def _large(context: Context) -> Iterator[Program]:
     "determinism.repeat",
     "The same inputs give the same bits, again and again in one process.",
     _programs,
+    shrinks=False,
     dtypes=BEHAVIOUR_DTYPES,
 )
 def repeat(context: Context, program: Program) -> str | None:
@@ -73,6 +74,7 @@ def repeat(context: Context, program: Program) -> str | None:
     "determinism.processes",
     "The same inputs give the same bits in another process.",
     _programs,
+    shrinks=False,
     dtypes=("float32",),
 )
 def processes(context: Context, program: Program) -> str | None:

@@ -26,6 +26,7 @@ def judged(
     programs: Callable[[Context], Iterable[Program]],
     draws: Callable[[Context], st.SearchStrategy[Program]] | None = None,
     salt: int = 0,
+    shrinks: bool = True,
     **facts,
 ) -> Callable[[Judge], Judge]:
     """Register a check whose function says what is wrong in one program, or None.
@@ -33,6 +34,7 @@ def judged(
     Args:
         programs: the programs that every run tries.
         draws: strategy for further ones.
+        shrinks: whether a smaller program fails as surely; what fails by chance is not made smaller.
         facts: see :class:`verify.checks.Check`.
     """
 
@@ -43,13 +45,16 @@ def judged(
         @wraps(judge)
         def run(context: Context) -> Report:
             report, reasons = Report(), []
+            given = list(programs(context))
 
             def tried(program: Program) -> Outcome:
+                if not shrinks and program not in given:
+                    return Outcome()
                 outcome = one(context, program)
                 reasons.append(outcome.unsupported or outcome.refused)
                 return outcome
 
-            stopped = try_all(context, report, programs(context), tried)
+            stopped = try_all(context, report, given, tried)
             if not stopped and draws is not None:
                 search(context, report, draws(context), context.budget.programs, judge=tried, salt=salt)
             if reasons and all(reasons) and report.status == "passed":
@@ -69,7 +74,8 @@ def outcome_of(judge: Judge, context: Context, program: Program) -> Outcome:
         try:
             outcome.broken = judge(context, program)
         except SubjectRaised as error:
-            outcome.error = str(error)
+            said = error.args[0]
+            outcome.error = said if isinstance(said, Sentence) else Sentence(said)
         except Unsupported as reason:
             outcome.unsupported = str(reason)
         except Refused as words:

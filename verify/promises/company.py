@@ -178,7 +178,7 @@ def infinite_step(case: Case, params: list, optimizer: Any, scaler: Any, k: int,
 
 
 def compiled(case: Case) -> None:
-    """Three steps, lr halved before the last, of torch.compile(optimizer.step, backend="eager"), which traces the
+    """Five steps, lr halved before the last, of torch.compile(optimizer.step, backend="eager"), which traces the
     step and runs what it traced, against the same steps without. Code that keeps its count in a tensor computes
     its scalars in tensors then, with their precision: where the bits differ, the reference says how far they may.
 
@@ -189,9 +189,9 @@ def compiled(case: Case) -> None:
     optimizer, plain = build(case, params), build(case, twins)
     step = torch.compile(optimizer.step, backend="eager")
     try:
-        for k in range(3):
+        for k in range(5):
             for group in (*optimizer.param_groups, *plain.param_groups):
-                if k == 2 and "lr" in group:
+                if k == 4 and "lr" in group:
                     group["lr"] = group["lr"] * 0.5
             give(case, params, k)
             give(case, twins, k)

@@ -27,6 +27,29 @@ def demand_betas(betas):
     demand(1, **{"betas[0]": betas[0], "betas[1]": betas[1]})
 
 
+def demand_all(defaults):
+    """Every number among the arguments of a known optimizer is in its domain."""
+    known = {k: v for k, v in defaults.items() if not isinstance(v, bool)}
+    for name, value in known.items():
+        if name == "betas":
+            demand_betas(value)
+        elif name == "etas":
+            demand(1, **{"etas[0]": value[0]})
+            demand(**{"etas[1] - 1": value[1] - 1})
+            if value[0] == 0 or value[1] == 1:
+                raise ValueError(f"etas must be below and above 1, and are {value}")
+        elif name == "step_sizes":
+            demand(**{"step_sizes[0]": value[0], "step_sizes[1]": value[1]})
+            if value[1] == 0:
+                raise ValueError("the largest step size must not be 0")
+        elif name in ("b1", "b2", "rho"):
+            demand(1, **{name: value})
+        elif name == "alpha" and "lambd" not in known and "eps" in known:
+            demand(1, alpha=value)
+        else:
+            demand(**{name: value})
+
+
 class Sound(torch.optim.Optimizer):
     """The loop over parameters; every class says in ``update`` how one of them moves."""
 

@@ -1,6 +1,7 @@
 """Right optimizers that move many parameters at once."""
 
 import torch
+from _sound import demand_all
 
 
 def _real(x):
@@ -11,9 +12,9 @@ class AdamWFlat(torch.optim.Optimizer):
     """All parameters of a group are gathered into one vector, moved, and scattered back."""
 
     def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2):
-        if lr < 0:
-            raise ValueError(f"lr must not be negative, and is {lr}")
-        super().__init__(params, dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay))
+        defaults = dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
+        demand_all(defaults)
+        super().__init__(params, defaults)
 
     @torch.no_grad()
     def step(self, closure=None):
@@ -56,8 +57,7 @@ class SGDForeach(torch.optim.Optimizer):
         self, params, lr=1e-3, momentum=0.0, dampening=0.0, weight_decay=0.0, nesterov=False,
         maximize=False, foreach=True,
     ):  # fmt: skip
-        if lr < 0:
-            raise ValueError(f"lr must not be negative, and is {lr}")
+        demand_all(dict(lr=lr, momentum=momentum, dampening=dampening, weight_decay=weight_decay))
         if nesterov and (momentum <= 0 or dampening != 0):
             raise ValueError("nesterov needs a momentum and no dampening")
         defaults = dict(lr=lr, momentum=momentum, dampening=dampening, weight_decay=weight_decay)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from _sound import demand_all
 
 
 def _real(x):
@@ -12,8 +13,7 @@ class _Optimizer(torch.optim.Optimizer):
     """The loop; every class does its own arithmetic in ``update``."""
 
     def __init__(self, params, lr, **defaults):
-        if lr < 0:
-            raise ValueError(f"lr must not be negative, and is {lr}")
+        demand_all(dict(lr=lr, **defaults))
         super().__init__(params, dict(lr=lr, **defaults))
 
     @torch.no_grad()

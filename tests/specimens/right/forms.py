@@ -1,6 +1,7 @@
 """Right optimizers of the other rules, each in a form that torch does not use."""
 
 import torch
+from _sound import demand_all
 
 
 def _real(x):
@@ -14,8 +15,7 @@ class _Optimizer(torch.optim.Optimizer):
     coupled = True  # whether the loop adds the weight decay to the gradient
 
     def __init__(self, params, lr, maximize, **defaults):
-        if lr < 0:
-            raise ValueError(f"lr must not be negative, and is {lr}")
+        demand_all(dict(lr=lr, **defaults))
         super().__init__(params, dict(lr=lr, maximize=maximize, **defaults))
 
     @torch.no_grad()

@@ -1,6 +1,7 @@
 """Right optimizers that keep their state, or their count, where nobody looks for it."""
 
 import torch
+from _sound import demand_all
 
 
 def _real(x):
@@ -36,9 +37,8 @@ def _adam(p, g, m, v, t, group):
 
 class _Adam(_Optimizer):
     def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, maximize=False):
-        if lr < 0:
-            raise ValueError(f"lr must not be negative, and is {lr}")
         defaults = dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
+        demand_all(defaults)
         super().__init__(params, defaults | dict(maximize=maximize))
 
 
@@ -80,8 +80,7 @@ class HeavyBallAttributes(_Optimizer):
     """The velocities are in an attribute, and checkpoints and copies have them too."""
 
     def __init__(self, params, lr=1e-3, momentum=0.9, maximize=False):
-        if lr < 0:
-            raise ValueError(f"lr must not be negative, and is {lr}")
+        demand_all(dict(lr=lr, momentum=momentum))
         self.velocity = {}
         super().__init__(params, dict(lr=lr, momentum=momentum, maximize=maximize))
 
@@ -109,8 +108,7 @@ class HeavyBallAttributes(_Optimizer):
 
 def make_sgd(params, lr=1e-3, momentum=0.0, dampening=0.0, weight_decay=0.0, nesterov=False, maximize=False):
     """SGD from a factory; the decay may be a factor."""
-    if lr < 0:
-        raise ValueError(f"lr must not be negative, and is {lr}")
+    demand_all(dict(lr=lr, momentum=momentum, dampening=dampening, weight_decay=weight_decay))
     if nesterov and (momentum <= 0 or dampening != 0):
         raise ValueError("nesterov needs a momentum and no dampening")
 
@@ -135,8 +133,7 @@ class GradientDescentRenamed(_Optimizer):
     """Plain descent that calls its one argument ``learning_rate``."""
 
     def __init__(self, params, learning_rate=1e-3):
-        if learning_rate < 0:
-            raise ValueError(f"learning_rate must not be negative, and is {learning_rate}")
+        demand_all(dict(learning_rate=learning_rate))
         super().__init__(params, dict(learning_rate=learning_rate))
 
     def update(self, p, g, group, index):
@@ -147,9 +144,9 @@ class AdamRenamed(_Optimizer):
     """Adam that calls its arguments alpha, b1, b2, epsilon and l2."""
 
     def __init__(self, params, alpha=1e-3, b1=0.9, b2=0.999, epsilon=1e-8, l2=0.0):
-        if alpha < 0:
-            raise ValueError(f"alpha must not be negative, and is {alpha}")
-        super().__init__(params, dict(alpha=alpha, b1=b1, b2=b2, epsilon=epsilon, l2=l2))
+        defaults = dict(b1=b1, b2=b2, epsilon=epsilon, l2=l2)
+        demand_all(dict(lr=alpha, **defaults))
+        super().__init__(params, dict(alpha=alpha, **defaults))
 
     def update(self, p, g, group, index):
         state = self.state[p]

@@ -1,6 +1,7 @@
 """Right Adams whose operations come in another order, or are written without fused operations."""
 
 import torch
+from _sound import demand_all
 
 
 def _real(x):
@@ -14,9 +15,8 @@ class _Adam(torch.optim.Optimizer):
         self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, amsgrad=False,
         maximize=False,
     ):  # fmt: skip
-        if lr < 0:
-            raise ValueError(f"lr must not be negative, and is {lr}")
         defaults = dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
+        demand_all(defaults)
         super().__init__(params, defaults | dict(amsgrad=amsgrad, maximize=maximize))
 
     @torch.no_grad()

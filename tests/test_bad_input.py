@@ -11,6 +11,7 @@ import time
 from importlib import resources
 from pathlib import Path
 from types import SimpleNamespace
+from typing import get_args
 
 import jsonschema
 import pytest
@@ -20,6 +21,28 @@ from verify.certificate import write_json, write_text
 from verify.checks import IDS
 from verify.cli import main
 from verify.errors import UsageError
+from verify.program import (
+    COPIES,
+    INTO,
+    LAYOUTS,
+    WAYS,
+    AddGroup,
+    Copy,
+    Edit,
+    Filling,
+    Freeze,
+    LoadFrom,
+    Operation,
+    Parameter,
+    Program,
+    Reload,
+    Repeat,
+    Schedule,
+    SetCount,
+    Step,
+    ZeroGrad,
+)
+from verify.program_json import to_json
 from verify.worker import Worker, _answer
 
 ROOT = Path(__file__).parent.parent
@@ -530,3 +553,30 @@ def test_a_reader_that_has_gone():
 
 def test_the_schema_is_a_schema():
     jsonschema.Draft202012Validator.check_schema(schema())
+
+
+OPERATIONS = (
+    Step((Filling(1), None, Filling(values=(0.5, float("inf")), expanded=True)), closure=True),
+    Repeat(),
+    ZeroGrad(set_to_none=False),
+    Edit(0, "lr", 0.1, tensor=True),
+    Schedule(0.5),
+    AddGroup(1),
+    Freeze(0, frozen=False),
+    *(Reload(how, into, "lr") for how in WAYS for into in INTO),
+    *(Copy(how) for how in COPIES),
+    LoadFrom("float64"),
+    SetCount(254),
+)
+
+
+def test_the_schema_knows_every_program():
+    parameters = tuple(Parameter((2, 3), 0, layout=layout) for layout in LAYOUTS)
+    data = to_json(Program(parameters=parameters, operations=OPERATIONS, beside=True, reuse_gradients=True))
+    part = {**schema(), "$ref": "#/$defs/program"}
+    for key in ("properties", "required", "additionalProperties", "type"):
+        del part[key]
+    jsonschema.Draft202012Validator(part).validate(data)
+    assert {type(op) for op in OPERATIONS} == set(get_args(Operation))
+    data["operations"].append({"do": "dance"})
+    assert not jsonschema.Draft202012Validator(part).is_valid(data)

@@ -295,6 +295,20 @@ def test_a_program_of_another_rule_is_no_expectation():
     assert why.startswith("rule 'adam' has no hyperparameter 'momentum'")
 
 
+def test_what_fails_only_at_times_is_known_by_its_triggers():
+    """A program that passes now stands for a failure with its triggers, if that is written down."""
+    entry = entry_of("RaisesOnMissing", "groups.hyperparameters")
+    calm = from_json(entry.program)
+    calm = calm.with_operations(op for op in calm.operations if not any(g is None for g in op.gradients))
+    passing = replace(entry, program=to_json(replace(calm, operations=(Step((Filling(1),) * len(calm.parameters)),))))
+    strict = cell("RaisesOnMissing", "groups.hyperparameters", passing)
+    assert (strict["status"], strict["stale"]) == ("failed", [0])
+    lenient = cell("RaisesOnMissing", "groups.hyperparameters", replace(passing, flaky=True))
+    assert (lenient["status"], lenient["stale"]) == ("expected-failure", [])
+    other = cell("RaisesOnMissingAndDecaysWithoutLr", "groups.hyperparameters", replace(passing, flaky=True))
+    assert other["status"] == "failed"
+
+
 # -- the memory of earlier runs -----------------------------------------------------------------------
 
 
@@ -430,10 +444,12 @@ def test_expectations_are_shown():
     found.stale = [StaleRecord("rule.tails", "*", "tails", "", "m", "a.json", "no longer fails")]
     found.decide()
     assert "\n".join(expected_lines(found)) == (
-        "  expected    rule.step float32-cpu-fused: strides (#7)\n"
+        "  expected    strides (#7)\n"
+        "              rule.step on float32-cpu-fused\n"
         "              it is wrong\n"
         "              smallest    x\n"
-        "  expected    rule.step float32-cpu-fused: late\n"
+        "  expected    late\n"
+        "              rule.step on float32-cpu-fused\n"
         "  store       the programs of expected failures: optim-verify expect update mine.A ...\n"
         "  stale       1 expectation is stale:\n"
         "              rule.tails[*] no longer fails: tails (a.json)\n"

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 
 import verify
 from verify import Edit, Filling, Parameter, Program, Repeat, Step
+from verify.checks import all_checks
+from verify.checks.context import context_for
 from verify.finding import message_for
 
 CLASSES = ["SGD", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "Adagrad", "Adadelta", "RMSprop", "Rprop", "ASGD"]
@@ -265,3 +267,17 @@ def test_fused_16_bit_momentum_is_read_as_float32():
     assert_follows(load("SGD"), replace(program, implementation="for-loop"))
     (worst,) = verify.run_program(load("SGD"), program, judge="state").mismatches
     assert (worst.quantity, worst.count) == ("momentum_buffer", 2)
+
+
+@pytest.mark.parametrize(("name", "key"), [("NAdam", "mu_product"), ("ASGD", "eta")])
+def test_loading_casts_state_that_is_no_step_counter(name, key):
+    """Optimizer.load_state_dict casts floating-point state to the parameter's dtype, all but "step": what NAdam and
+    ASGD keep in float32 for every dtype comes back in bfloat16, and the resumed run is another one.
+    """
+    program = Program(
+        dtype="bfloat16", groups=({"lr": 0.5},), parameters=(one(1.0),), operations=(step(0.7), step(-0.3))
+    )
+    subject = load(name)
+    for check in ("state.dtypes", "state.round_trip"):
+        outcome = all_checks()[check].judge(context_for(subject, program), program)
+        assert f"'{key}'" in (outcome.broken or ""), "torch has mended this"

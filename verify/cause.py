@@ -19,7 +19,7 @@ import torch
 
 from reference.lowering.array import lower_to_arrays
 from reference.rule import Step, unset_symbol
-from verify.driver import quiet
+from verify.driver import numbers, quiet
 from verify.hypotheses import Change, Hypothesis, Other, Scene, differing, hypotheses, in_domain, state_inputs
 from verify.lanes import DTYPES, as_float64, dtype_name
 from verify.oracle import LockStep, scalar_dtype
@@ -372,7 +372,7 @@ class Witness(LockStep):
         super().__init__(loaded, program, **choices)
         self.mismatch, self.apart = mismatch, apart
         self.moments: list[Moment] = []
-        self.constructor = dict(loaded.rule.defaults) | loaded.fixed | dict(program.groups[0])
+        self.constructor = dict(loaded.rule.defaults) | loaded.fixed | numbers(program.groups[0])
         self.signature = _signature(loaded)
         if apart:
             self.constructor |= self.signature

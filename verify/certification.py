@@ -288,6 +288,8 @@ class _Run:
     def _note_stale(self) -> None:
         for index in sorted(self.gone - self.there):
             e = self.expectations[index]
+            if e.flaky:
+                continue
             self._stale(e, "no longer fails" if e.program else "nothing fails there")
 
     def _stale(self, e: Expectation, why: str) -> None:

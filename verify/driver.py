@@ -45,6 +45,10 @@ from verify.track import Track, gradient_tensor
 REFUSALS = (ValueError, AssertionError)
 
 
+# more than any checkpoint here has taken
+STEPS_ASIDE = 5
+
+
 class SubjectRaised(Exception):
     """The subject raised where it had no reason to."""
 
@@ -75,7 +79,8 @@ class Driver:
         self.program = program
         self.outcome = Outcome()
         self.in_subject = in_subject or (lambda inside: None)
-        self.values = [dict(loaded.rule.defaults) | loaded.fixed | dict(g) for g in program.groups]
+        self.values = [dict(loaded.rule.defaults) | loaded.fixed | numbers(g) for g in program.groups]
+        self.options = [program.options_of(g) for g in range(len(program.groups))]
         # one by one, in the order of the subject's param_groups
         self.present = [g for g in range(len(program.groups)) if g not in program.late_groups]
         self.optimizer: Any = None
@@ -150,7 +155,7 @@ class Driver:
 
     def own_values(self, group: int) -> dict[str, float]:
         """Hyperparameters with which a group is built: those that the subject has an argument for."""
-        values = dict(self.loaded.rule.defaults) | dict(self.program.groups[group])
+        values = dict(self.loaded.rule.defaults) | numbers(self.program.groups[group])
         return {k: v for k, v in values.items() if k not in self.loaded.fixed}
 
     def members(self, group: int) -> list[torch.Tensor]:
@@ -159,14 +164,15 @@ class Driver:
 
     def own_group(self, group: int) -> dict[str, Any]:
         """A group as the caller would pass it: its parameters, and what differs from the constructor's arguments."""
-        own = self.loaded.constructor_arguments(self.own_values(group), {})
-        common = self.loaded.constructor_arguments(self.own_values(0), {})
-        return {"params": self.members(group), **{k: v for k, v in own.items() if v != common[k]}}
+        own = self.loaded.constructor_arguments(self.own_values(group), self.program.options_of(group))
+        common = self.loaded.constructor_arguments(self.own_values(0), self.program.options_of(0))
+        return {"params": self.members(group), **{k: v for k, v in own.items() if v != common.get(k)}}
 
     def built(self):
         """A new instance, on the groups that are there, with the hyperparameters of the program."""
         groups = [{"params": self.members(0)}, *map(self.own_group, self.present[1:])]
-        return self.loaded.build(groups, self.own_values(0), self.program.options, self.program.implementation)
+        options = self.program.options_of(0)
+        return self.loaded.build(groups, self.own_values(0), options, self.program.implementation)
 
     # -- operations ----------------------------------------------------------------------------
 
@@ -273,16 +279,28 @@ class Driver:
         return groups[place] if place < len(groups) else {}
 
     def _edit(self, op: Edit) -> None:
+        if op.name in self.loaded.options:
+            self._edit_option(op)
+            return
         value = torch.tensor(op.value, dtype=torch.float64) if op.tensor else op.value
         self.holds_tensors = self.holds_tensors or op.tensor
         if self.call(lambda: self.loaded.edit(self._group(op.group), op.name, value)):
             self.values[op.group][op.name] = op.value
+
+    def _edit_option(self, op: Edit) -> None:
+        group, key = self._group(op.group), self.loaded.options[op.name]
+        if key not in group:
+            raise Unsupported(f"its param groups do not hold {key!r}")
+        group[key] = bool(op.value)
+        self.options[op.group][op.name] = bool(op.value)
 
     def _schedule(self, op: Schedule) -> None:
         argument = self.loaded.hyperparameters.get("lr")
         groups = getattr(self.optimizer, "param_groups", [])
         if argument is None or argument.name != "lr" or not all("lr" in g for g in groups):
             raise Unsupported("its groups hold no 'lr'")
+        if not isinstance(self.optimizer, torch.optim.Optimizer):
+            raise Unsupported("torch's schedulers take only torch.optim.Optimizer")
 
         def step():
             if self.scheduler is None:
@@ -334,11 +352,12 @@ class Driver:
             raise
 
     def _step_aside(self) -> None:
-        """A step of the present optimizer that leaves parameters and gradients as they were."""
+        """Some steps of the present optimizer that leave parameters and gradients as they were."""
         before = [(t.tensor.detach().clone(), t.tensor.grad) for t in self.tracks]
         for track in self.tracks:
             track.tensor.grad = torch.ones_like(track.tensor)
-        self.call(lambda: self.optimizer.step())
+        for _ in range(STEPS_ASIDE):
+            self.call(lambda: self.optimizer.step())
         for track, (values, gradient) in zip(self.tracks, before, strict=True):
             with torch.no_grad():
                 track.tensor.copy_(values)
@@ -372,7 +391,10 @@ class Driver:
             known |= {s.name, *s.keys, self.loaded.subject.state_keys.get(s.name, s.name)}
         key = self.loaded.subject.state_keys.get("step", "step")
         found = False
-        for own in saved["state"].values():
+        entries = saved.get("state") if isinstance(saved, Mapping) else None
+        if not isinstance(entries, Mapping) or not all(isinstance(own, Mapping) for own in entries.values()):
+            raise Unsupported("its file holds no state by parameter")
+        for own in entries.values():
             for name, value in own.items():
                 scalar = isinstance(value, int | float) or (isinstance(value, torch.Tensor) and value.ndim == 0)
                 if name not in known and scalar and not isinstance(value, bool):
@@ -397,6 +419,11 @@ class Driver:
             for tensor in (track.tensor, *held):
                 if isinstance(tensor, torch.Tensor) and not tensor.is_leaf:
                     tensor.detach_()
+
+
+def numbers(group: Mapping[str, Any]) -> dict[str, float]:
+    """The hyperparameters of a group, without its options."""
+    return {k: v for k, v in group.items() if not isinstance(v, bool)}
 
 
 def travel(data: Any, how: str) -> Any:

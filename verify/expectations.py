@@ -40,6 +40,7 @@ class Expectation:
         program: what shows it, as exact JSON; None until it is known, or where no program is at fault.
         message: what was found.
         triggers: the features of the program without which it does not fail, in words.
+        flaky: whether its program fails only at times, as one that reads uninitialised memory does.
         origin: where it was written down.
     """
 
@@ -50,6 +51,7 @@ class Expectation:
     program: dict[str, Any] | None = None
     message: str = ""
     triggers: Sequence[str] = ()
+    flaky: bool = False
     origin: str = COMMAND_LINE
 
     @property
@@ -68,6 +70,7 @@ class Expectation:
             **({"issue": self.issue} if self.issue else {}),
             "message": self.message,
             **({"triggers": list(self.triggers)} if self.triggers else {}),
+            **({"flaky": True} if self.flaky else {}),
             "program": self.program,
         }
 
@@ -172,7 +175,8 @@ def _entries(data: Any) -> dict[str, list[dict[str, Any]]]:
 def _entry(entry: Any, where: str) -> dict[str, Any]:
     from verify.program_json import from_json
 
-    known = {"check": str, "cell": str, "reason": str, "issue": str, "message": str, "triggers": list, "program": dict}
+    known: dict[str, type] = dict.fromkeys(("check", "cell", "reason", "issue", "message"), str)
+    known |= {"triggers": list, "flaky": bool, "program": dict}
     if not isinstance(entry, dict):
         raise UsageError(f"{where} is no object")
     for key, value in entry.items():

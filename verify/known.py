@@ -32,13 +32,29 @@ ORDINARY = {("shape", "several"), ("steps", "several"), ("gradient", "zero"), ("
 ABSENCES = ("zero", "missing", "0-d", "empty")
 
 
+def _kinds_told(message: str) -> frozenset[str]:
+    """The kind of a failure, from what was found."""
+    raised = kind(message).removeprefix("the subject ")
+    return frozenset({raised if raised.startswith("raised ") else _promise(message)})
+
+
+def _told(expectation: Expectation) -> frozenset[Feature]:
+    """The triggers that are written down."""
+    return frozenset(named(text) for text in expectation.triggers)
+
+
 def kinds(outcome: Outcome) -> frozenset[str]:
     """What went wrong: the quantities that are outside, the exception's type, or the broken promise."""
     if outcome.error is not None:
         return frozenset({f"raised {outcome.error.split(':')[0]}"})
     if outcome.broken is not None:
-        return frozenset({" ".join(kind(outcome.broken).split(",")[0].split("#")[0].split())})
+        return frozenset({_promise(outcome.broken)})
     return frozenset(f"{m.quantity} {kind(m.note)}" for m in outcome.mismatches)
+
+
+def _promise(message: str) -> str:
+    """The first words of a broken promise."""
+    return " ".join(kind(message).split(",")[0].split("#")[0].split())
 
 
 @dataclass
@@ -110,22 +126,28 @@ class Expected:
                 if outcome.failed:
                     self._learn(entry, entry.program, outcome, judge)
                 else:
-                    entry.passed = not (outcome.unsupported or outcome.refused)
+                    entry.passed = True
+                    if entry.expectation.flaky and entry.expectation.triggers:
+                        entry.kinds = _kinds_told(entry.expectation.message)
+                        entry.triggers = _told(entry.expectation)
 
     def _learn(self, entry: Known, program: Program, outcome: Outcome, judge: Judge) -> None:
         """Keep what a failure is known by; what is written down of its triggers is not found out anew."""
+        assert self.loaded is not None
+        entry.program, entry.kinds = program, kinds(outcome)
+        entry.finding = self._finding(program, outcome)
+        entry.triggers = _told(entry.expectation) or self._needed(program, entry.kinds, judge)
+        if outcome.mismatches and any(is_situation(f, self.loaded) for f in entry.triggers - ORDINARY):
+            # what depends on a situation may show in any quantity
+            entry.kinds |= {ANY_QUANTITY}
+
+    def _finding(self, program: Program, outcome: Outcome) -> Finding:
         from verify.checks.context import Finding
         from verify.finding import message_for
 
         assert self.loaded is not None
-        entry.program, entry.kinds = program, kinds(outcome)
         message = message_for(self.loaded, program, outcome)
-        entry.finding = Finding(message, program, list(outcome.mismatches), outcome.error, outcome.broken)
-        told = frozenset(named(text) for text in entry.expectation.triggers)
-        entry.triggers = told or self._needed(program, entry.kinds, judge)
-        if outcome.mismatches and any(is_situation(f, self.loaded) for f in entry.triggers - ORDINARY):
-            # what depends on a situation may show in any quantity
-            entry.kinds |= {ANY_QUANTITY}
+        return Finding(message, program, list(outcome.mismatches), outcome.error, outcome.broken)
 
     def _needed(self, program: Program, wrong: frozenset[str], judge: Judge) -> frozenset[Feature]:
         """Features without which a program does not go wrong."""
@@ -156,6 +178,9 @@ class Expected:
             seen = seen or not (found.failed or found.unsupported or found.refused)
             if found.failed and not self._met_by(plainer, found):
                 return plainer, found
+        for entry in met:
+            if entry.finding is None:
+                entry.finding = self._finding(program, outcome)
         self.as_expected += seen
         self.unseparated += not seen
         return None

@@ -62,8 +62,7 @@ class LockStep(Driver):
         self.rule_step = loaded.rule.step(program.options)
         self.variables = {s.name: s for s in self.rule_step.state}
         self.outcome.scalars, self.outcome.worst = scalars, dict(worst or {})
-        self.precision = PRECISIONS[program.dtype]
-        self.u, self.tiny = FACTOR * self.precision.unit, FACTOR * self.precision.smallest
+        self._use_precision(program.dtype)
         self.w = FACTOR * PRECISIONS[scalars].unit
         self.w_entry = 0.0 if scalars == "float64" else self.w
 
@@ -88,6 +87,18 @@ class LockStep(Driver):
                 if coarse and coarse.digits < self.precision.digits:
                     state["dtype_" + name] = coarse
         return state
+
+    def _use_precision(self, dtype: str) -> None:
+        self.precision = PRECISIONS[dtype]
+        self.u, self.tiny = FACTOR * self.precision.unit, FACTOR * self.precision.smallest
+
+    def _turn_to(self, track: Track) -> None:
+        """Judge by the options of a parameter's group, and in its own dtype."""
+        if self.program.dtype_of(track.spec) != self.program.dtype or any(t.spec.dtype for t in self.tracks):
+            self._use_precision(self.program.dtype_of(track.spec))
+        step = self.loaded.rule.step(self.options[track.spec.group])
+        if step is not self.rule_step:
+            self.rule_step, self.variables = step, {s.name: s for s in step.state}
 
     def stepped(self, operation: int) -> None:
         """Compare every parameter and its state with the reference."""
@@ -121,6 +132,7 @@ class LockStep(Driver):
 
     def _compare(self, operation: int) -> None:
         for index, track in enumerate(self.tracks):
+            self._turn_to(track)
             if self._replaced(operation, index, track):
                 return
             after = as_float64(track.tensor)
@@ -140,7 +152,7 @@ class LockStep(Driver):
     def _replaced(self, operation: int, index: int, track: Track) -> bool:
         """Whether the subject put a tensor of another kind in the place of a parameter."""
         now, spec = track.tensor, track.spec
-        wanted = (tuple(spec.shape), DTYPES[self.program.dtype], track.device)
+        wanted = (tuple(spec.shape), DTYPES[self.program.dtype_of(spec)], track.device)
         found = (tuple(now.shape), now.dtype, now.device)
         if found == wanted and now.layout == torch.strided:
             return False

@@ -34,12 +34,13 @@ class Filling:
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter: its shape, group, initial values and memory layout."""
+    """One parameter: its shape, group, initial values and memory layout; ``dtype`` where it is not the program's."""
 
     shape: tuple[int, ...]
     group: int = 0
     initial: Filling = Filling()
     layout: str = "contiguous"
+    dtype: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class ZeroGrad:
 
 @dataclass(frozen=True)
 class Edit:
-    """Set one hyperparameter of one group, by the rule's name for it; as a 0-d tensor if ``tensor``."""
+    """Set one hyperparameter or option of one group, by the rule's name for it; as a 0-d tensor if ``tensor``."""
 
     group: int
     name: str
@@ -149,7 +150,7 @@ class Program:
 
     Args:
         dtype, device, implementation: where and how it runs.
-        groups: hyperparameters of each param group, by the rule's names.
+        groups: hyperparameters of each param group, by the rule's names; options in which it differs, as booleans.
         options: options of the rule.
         parameters: in the order in which the optimizer gets them.
         operations: what is done.
@@ -178,6 +179,14 @@ class Program:
         elements = sum(element_count(p.shape) for p in self.parameters)
         return 100 * len(self.operations) + 50 * len(self.parameters) + min(elements, 40)
 
+    def options_of(self, group: int) -> dict[str, bool]:
+        """The options of one group."""
+        own = {k: v for k, v in self.groups[group].items() if isinstance(v, bool)}
+        return {**self.options, **own}
+
+    def dtype_of(self, parameter: Parameter) -> str:
+        return parameter.dtype or self.dtype
+
     def with_operations(self, operations) -> Program:
         return replace(self, operations=tuple(operations))
 
@@ -194,7 +203,7 @@ def describe(program: Program) -> str:
     parts = []
     for index, group in enumerate(program.groups):
         shapes = [_show_values(p) for p in program.parameters if p.group == index]
-        numbers = ", ".join(f"{k}={v:g}" for k, v in group.items())
+        numbers = ", ".join(f"{k}={v}" if isinstance(v, bool) else f"{k}={v:g}" for k, v in group.items())
         parts.append(f"[{', '.join(shapes)}] with {numbers}" if numbers else f"[{', '.join(shapes)}]")
     chosen = ", ".join(k for k, v in program.options.items() if v)
     text = "build " + " and ".join(parts) + (f", {chosen}" if chosen else "")
@@ -237,7 +246,8 @@ def _show_values(p: Parameter) -> str:
         text = f"{p.initial.values[0]:g}"
     else:
         text = f"tensor{p.shape}"
-    return text if p.layout == "contiguous" else f"{text} {p.layout}"
+    text = text if p.layout == "contiguous" else f"{text} {p.layout}"
+    return f"{text} in {p.dtype}" if p.dtype else text
 
 
 def _show_filling(g: Filling | None) -> str:

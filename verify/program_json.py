@@ -70,6 +70,7 @@ def to_json(program: Program) -> dict[str, Any]:
                 "group": p.group,
                 "initial": _filling(p.initial),
                 "layout": p.layout,
+                **({"dtype": p.dtype} if p.dtype else {}),
             }
             for p in program.parameters
         ],
@@ -146,7 +147,7 @@ def _read_operation(data: Any) -> Operation:
     given = {name: _read_field(name, value, data) for name, value in data.items() if name != "do"}
     _require(set(given) <= set(known), "bad operation", data)
     for name, f in known.items():
-        _require(name in given or f.default is not MISSING, f"{kind} without {name}:", data)
+        _require(name in given or f.default is not MISSING, f"a {kind} without {name}")
     return _KINDS[kind](**given)
 
 
@@ -190,7 +191,7 @@ def from_json(data: Any) -> Program:
     groups = []
     for group in data["groups"]:
         _require(isinstance(group, dict), "a group is no object")
-        groups.append({str(k): _read_number(v) for k, v in group.items()})
+        groups.append({str(k): v if isinstance(v, bool) else _read_number(v) for k, v in group.items()})
     parameters: list[Parameter] = []
     for p in data["parameters"]:
         _require(isinstance(p, dict) and isinstance(p.get("shape"), list), "a parameter without shape")
@@ -203,7 +204,9 @@ def from_json(data: Any) -> Program:
         initial = _read_filling(p.get("initial"))
         _require(initial is not None, "a parameter without values")
         assert initial is not None
-        parameters.append(Parameter(shape, p["group"], initial, layout))
+        dtype = p.get("dtype", "")
+        _require(isinstance(dtype, str) and (not dtype or dtype in PRECISIONS), "unknown dtype", dtype)
+        parameters.append(Parameter(shape, p["group"], initial, layout, dtype))
     _require(sum(element_count(p.shape) for p in parameters) <= MOST_ELEMENTS, "parameters too large to replay")
     operations = tuple(_read_operation(op) for op in data["operations"])
     _check_operations(operations, len(parameters), len(groups))

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from verify.driver import numbers
 from verify.lanes import DTYPES, as_float64, fill
 from verify.outcome import Mismatch, Outcome
 from verify.program import AddGroup, Edit, Filling, Freeze, Parameter, Program, Reload, SetCount, Step, element_count
@@ -73,19 +74,21 @@ def _in_domain(program: Program, loaded: LoadedSubject) -> bool:
     """Whether the rule speaks of these hyperparameters, through every edit."""
     rule = loaded.rule
     known = {h.name: h for h in rule.hyperparameters}
-    options = rule.step(program.options).options
-    if any(options[o.name] != o.default for o in rule.options if o.name not in loaded.options):
+    options = [dict(rule.step(program.options_of(g)).options) for g in range(len(program.groups))]
+    if any(own[o.name] != o.default for own in options for o in rule.options if o.name not in loaded.options):
         return False
-    groups = [dict(rule.defaults) | loaded.fixed | dict(g) for g in program.groups]
+    groups = [dict(rule.defaults) | loaded.fixed | numbers(g) for g in program.groups]
     for op in (None, *program.operations):
-        if isinstance(op, Edit):
+        if isinstance(op, Edit) and op.name in loaded.options:
+            options[op.group][op.name] = bool(op.value)
+        elif isinstance(op, Edit):
             groups[op.group][op.name] = op.value
         elif op is not None:
             continue
-        for values in groups:
+        for values, own in zip(groups, options, strict=True):
             if not all(known[k].contains(x) for k, x in values.items()):
                 return False
-            if not rule.constraint(values, options):
+            if not rule.constraint(values, rule.step(own).options):
                 return False
     return True
 
@@ -125,14 +128,14 @@ def _one_lane(program: Program, mismatch: Mismatch) -> Program:
     if any(0 in p.shape for p in program.parameters):
         return program
     parameters = tuple(
-        Parameter((1,), p.group, _explicit(p.initial, p, program.dtype, lane(i)))
+        Parameter((1,), p.group, _explicit(p.initial, p, program.dtype_of(p), lane(i)), dtype=p.dtype)
         for i, p in enumerate(program.parameters)
     )
     operations = [
         replace(
             op,
             gradients=tuple(
-                None if g is None else _explicit(g, p, program.dtype, lane(i))
+                None if g is None else _explicit(g, p, program.dtype_of(p), lane(i))
                 for i, (g, p) in enumerate(zip(op.gradients, program.parameters, strict=True))
             ),
         )
@@ -155,13 +158,17 @@ def _smaller_tensors(program: Program) -> Iterator[Program]:
         for shape in ((1,), (2,), (count // 2,)):
             if 0 < element_count(shape) < count:
                 yield _with_parameter(program, index, replace(p, shape=shape, layout="contiguous"))
-        for filling in _readable(p.initial, p, program.dtype):
+        for filling in _readable(p.initial, p, program.dtype_of(p)):
             yield _with_parameter(program, index, replace(p, initial=filling))
     for at, op in enumerate(program.operations):
         if not isinstance(op, Step):
             continue
         for index, g in enumerate(op.gradients):
-            for filling in _readable(g, program.parameters[index], program.dtype) if g is not None else ():
+            for filling in (
+                _readable(g, program.parameters[index], program.dtype_of(program.parameters[index]))
+                if g is not None
+                else ()
+            ):
                 gradients = (*op.gradients[:index], filling, *op.gradients[index + 1 :])
                 yield _with_operation(program, at, replace(op, gradients=gradients))
 
@@ -213,6 +220,8 @@ def _fewer_parameters(program: Program) -> Iterator[Program]:
             yield replace(program, groups=(kept,), parameters=together, operations=operations)
         yield from _without_last_group(program)
     for index, p in enumerate(program.parameters):
+        if p.dtype:
+            yield _with_parameter(program, index, replace(p, dtype=""))
         if p.layout != "contiguous":
             yield _with_parameter(program, index, replace(p, layout="contiguous"))
 
@@ -235,6 +244,10 @@ def _simpler_options(program: Program) -> Iterator[Program]:
     for name, value in program.options.items():
         if value:
             yield replace(program, options={**program.options, name: False})
+    for index, group in enumerate(program.groups):
+        for name in [k for k in group if isinstance(group[k], bool)]:
+            left = {k: v for k, v in group.items() if k != name}
+            yield replace(program, groups=(*program.groups[:index], left, *program.groups[index + 1 :]))
 
 
 def _plainer(op) -> Iterator:
@@ -264,7 +277,7 @@ def _simpler(value: float) -> Iterator[float]:
 
 def _simpler_numbers(program: Program, may_vanish: set[str]) -> Iterator[Program]:
     for index, group in enumerate(program.groups):
-        for name, value in group.items():
+        for name, value in numbers(group).items():
             for number in _simpler(value):
                 if number == 0 and name not in may_vanish:
                     continue

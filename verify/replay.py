@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from verify.certification import REPLAY_VERSION, check_device
+from verify.driver import numbers
 from verify.errors import UsageError, near, one_line
 from verify.pool import HarnessFault, end, no_interrupts
 from verify.program import Edit, Program, Schedule
@@ -105,13 +106,14 @@ def _check_fits(program: Program, loaded: LoadedSubject) -> None:
     from verify.worker import device_present
 
     rule, title = loaded.rule, loaded.subject.title
-    for name, value in program.options.items():
+    own = [(k, v) for g in program.groups for k, v in g.items() if isinstance(v, bool)]
+    for name, value in (*program.options.items(), *own):
         option = next((o for o in rule.options if o.name == name), None)
         if option is None:
             raise UsageError(f"rule {rule.name!r} has no option {name!r}; the file was edited")
         if name not in loaded.options and value != option.default:
             raise UsageError(f"{title} has no argument for the option {name!r}; the file was edited")
-    if program.implementation not in (*loaded.implementations, "compiled"):
+    if program.implementation not in (*loaded.implementations, "compiled", "default"):
         raise UsageError(
             f"{title} has no implementation {program.implementation!r}; it offers {', '.join(loaded.implementations)}"
         )
@@ -140,9 +142,11 @@ def _settings(program: Program, loaded: LoadedSubject) -> Iterator[dict[str, flo
                 raise UsageError(f"{loaded.subject.title} has no argument for {name!r}; the file was edited")
         return values
 
-    groups = [{**rule.defaults, **loaded.fixed, **checked(group)} for group in program.groups]
+    groups = [{**rule.defaults, **loaded.fixed, **checked(numbers(group))} for group in program.groups]
     yield from groups
     for op in program.operations:
+        if isinstance(op, Edit) and op.name in loaded.options:
+            continue
         if isinstance(op, Edit):
             groups[op.group].update(checked({op.name: op.value}))
             yield groups[op.group]

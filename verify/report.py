@@ -101,16 +101,16 @@ def findings(certificate: Certificate) -> list[str]:
 
 def expected_lines(certificate: Certificate) -> list[str]:
     """Expected failures, told once for each reason; what is not yet stored is shown with its program."""
-    groups: dict[tuple[str, str, str], list[ExpectedRecord]] = {}
+    groups: dict[tuple[str, str], list[ExpectedRecord]] = {}
     for e in certificate.expected:
-        groups.setdefault((e.check, e.reason, e.issue), []).append(e)
+        groups.setdefault((e.reason, e.issue), []).append(e)
     lines: list[str] = []
-    for (check, reason, issue), records in groups.items():
+    for (reason, issue), records in groups.items():
+        lines.append(f"  expected    {reason}" + (f" ({issue})" if issue and issue not in reason else ""))
+        checks = ", ".join(dict.fromkeys(e.check for e in records))
         cells = list(dict.fromkeys(f"{e.dtype}-{e.device}-{e.implementation}" for e in records))
-        shown = ", ".join(cells[:3]) + (f" and {len(cells) - 3} more" if len(cells) > 3 else "")
-        lines.append(
-            f"  expected    {check} {shown}: {reason}" + (f" ({issue})" if issue and issue not in reason else "")
-        )
+        more = f" and {len(cells) - 3} more" if len(cells) > 3 else ""
+        lines.append(f"              {checks} on {', '.join(cells[:3])}{more}")
         for e in records:
             if not e.stored:
                 lines += [f"              {line}" for line in e.message.splitlines()]

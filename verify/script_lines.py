@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from verify.driver import STEPS_ASIDE, numbers
 from verify.lanes import DTYPES, as_float64, fill
 from verify.program import (
     AddGroup,
@@ -104,7 +105,7 @@ class _Writer:
     def _build(self) -> list[str]:
         loaded, program = self.loaded, self.program
         arguments: dict[str, Any] = {
-            **loaded.constructor_arguments(dict(program.groups[0]), loaded.chosen(program.options)),
+            **loaded.constructor_arguments(numbers(program.groups[0]), loaded.chosen(program.options_of(0))),
             **loaded.switches(program.implementation),
             **loaded.subject.arguments,
         }
@@ -154,10 +155,13 @@ class _Writer:
         return ["def closure():", *body, "optimizer.step(closure)"]
 
     def _edit(self, op: Edit) -> list[str]:
+        where = f"optimizer.param_groups[{self.present.index(op.group)}]"
+        if op.name in self.loaded.options:
+            return [f"{where}[{self.loaded.options[op.name]!r}] = {bool(op.value)}"]
         argument = self.loaded.hyperparameters.get(op.name)
         if argument is None:
             return []
-        place = f"optimizer.param_groups[{self.present.index(op.group)}][{argument.name!r}]"
+        place = f"{where}[{argument.name!r}]"
         value = f"torch.tensor({op.value!r}, dtype=torch.float64)" if op.tensor else repr(op.value)
         if argument.index is None:
             return [f"{place} = {value}"]
@@ -183,7 +187,8 @@ class _Writer:
                 f"kept = [(p, p.detach().clone(), p.grad) for p in ({', '.join(names)},)]",
                 "for p, values, grad in kept:",
                 "    p.grad = torch.ones_like(p)",
-                "optimizer.step()",
+                f"for _ in range({STEPS_ASIDE}):",
+                "    optimizer.step()",
                 "for p, values, grad in kept:",
                 "    p.data.copy_(values)",
                 "    p.grad = grad",
@@ -210,12 +215,12 @@ class _Writer:
 
 def _own_arguments(loaded: LoadedSubject, program: Program, group: int) -> dict[str, Any]:
     """What a later group holds beside its parameters: where it differs from the constructor's arguments."""
-    own, common = (loaded.constructor_arguments(program.groups[g], {}) for g in (group, 0))
+    own, common = (loaded.constructor_arguments(numbers(program.groups[g]), program.options_of(g)) for g in (group, 0))
     return {k: v for k, v in own.items() if v != common.get(k)}
 
 
 def _parameter_lines(index: int, p: Parameter, program: Program) -> list[str]:
-    text = _laid_out(_tensor(p.initial, p.shape, program.dtype), p.layout, p.shape)
+    text = _laid_out(_tensor(p.initial, p.shape, program.dtype_of(p)), p.layout, p.shape)
     lines = [f"p{index} = {text}.to({program.device!r}).detach().requires_grad_(True)"]
     if program.implementation == "differentiable":
         lines += [f"p{index} = p{index}.clone()", f"p{index}.retain_grad()"]
@@ -226,10 +231,10 @@ def _gradient_line(index: int, g: Filling | None, p: Parameter, program: Program
     if g is None:
         return f"p{index}.grad = None"
     if g.expanded:
-        text = f"{_tensor(g, (), program.dtype)}.expand({p.shape})"
+        text = f"{_tensor(g, (), program.dtype_of(p))}.expand({p.shape})"
     else:
         layout = "transposed" if p.layout == "transposed_gradient" else p.layout
-        text = _tensor(g, p.shape, program.dtype)
+        text = _tensor(g, p.shape, program.dtype_of(p))
         if layout in ("strided", "channels_last") or p.layout == "transposed_gradient":
             text = _laid_out(text, layout, p.shape)
     text = f"{text}.to({program.device!r})"
@@ -254,8 +259,8 @@ def _tensor(filling: Filling, shape: tuple[int, ...], dtype: str) -> str:
         numbers = _numbers(filling, shape, dtype)
         return f"torch.view_as_complex(torch.tensor({numbers}, dtype=torch.float64).to({real}).reshape({(*shape, 2)}))"
     if filling.values is not None and len(filling.values) == 1 and shape != (1,):
-        return f"torch.full({shape}, {number(filling.values[0])}, dtype=torch.float64).to(dtype)"
-    return f"torch.tensor({_numbers(filling, shape, dtype)}, dtype=torch.float64).to(dtype).reshape({shape})"
+        return f"torch.full({shape}, {number(filling.values[0])}, dtype=torch.float64).to(torch.{dtype})"
+    return f"torch.tensor({_numbers(filling, shape, dtype)}, dtype=torch.float64).to(torch.{dtype}).reshape({shape})"
 
 
 def _laid_out(text: str, layout: str, shape: tuple[int, ...]) -> str:

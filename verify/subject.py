@@ -337,6 +337,11 @@ class LoadedSubject:
         )
 
     @property
+    def chooses_by_default(self) -> bool:
+        """Whether the constructor picks an implementation where none is asked for, as torch's do with foreach=None."""
+        return any(self._has(s) and self.parameters[s].default is None for s in _SWITCHES)
+
+    @property
     def implementations(self) -> tuple[str, ...]:
         """Implementations that the constructor offers; the first is always there."""
         offered = [i for i in _SWITCHES if self._has(i)]
@@ -401,10 +406,25 @@ class LoadedSubject:
         import torch
 
         values = {k: v for k, v in self.rule.defaults.items() if k not in self.fixed}
-        optimizer = self.build([{"params": [torch.zeros(2, requires_grad=True)]}], values, {}, "for-loop")
+        try:
+            optimizer = self.build([{"params": [torch.zeros(2, requires_grad=True)]}], values, {}, "for-loop")
+        except SUBJECT_ERRORS:
+            return ()
         groups = getattr(optimizer, "param_groups", None)
         group = groups[0] if isinstance(groups, list) and groups and isinstance(groups[0], dict) else {}
         return tuple(name for name, a in self.hyperparameters.items() if a.name in group)
+
+    def editable_options(self) -> tuple[str, ...]:
+        """Options that an instance keeps in its param groups, and that need no state of their own to be switched."""
+        import torch
+
+        values = {k: v for k, v in self.rule.defaults.items() if k not in self.fixed}
+        try:
+            optimizer = self.build([{"params": [torch.zeros(2, requires_grad=True)]}], values, {}, "for-loop")
+            group = optimizer.param_groups[0]
+        except SUBJECT_ERRORS:
+            return ()
+        return tuple(name for name, argument in self.options.items() if argument in group)
 
     def accepts(self, values: Mapping[str, float], options: Mapping[str, bool]) -> bool:
         """Whether the constructor takes these values together."""
@@ -422,7 +442,9 @@ class LoadedSubject:
         return {o.name: o.default for o in self.rule.options} | dict(options)
 
     def switches(self, implementation: str) -> dict[str, bool]:
-        """Constructor arguments that choose an implementation."""
+        """Constructor arguments that choose an implementation; none for the one that is chosen by default."""
+        if implementation == "default":
+            return {}
         return {
             s: s == implementation
             for s in _SWITCHES

@@ -15,7 +15,7 @@ class Track:
     """One parameter as it is followed through a program."""
 
     def __init__(self, spec: Parameter, program: Program):
-        dtype = DTYPES[program.dtype]
+        dtype = DTYPES[program.dtype_of(spec)]
         values = fill(spec.initial, spec.shape, dtype).to(program.device)
         self.spec = spec
         self.tensor = _laid_out(values, spec.layout)
@@ -64,7 +64,7 @@ def _permuted_strides(shape: torch.Size, order: list[int]) -> tuple[int, ...]:
 
 
 def gradient_tensor(filling: Filling, spec: Parameter, program: Program) -> torch.Tensor:
-    dtype = DTYPES[program.dtype]
+    dtype = DTYPES[program.dtype_of(spec)]
     if filling.expanded:
         one = fill(filling, (), dtype).to(program.device)
         return one.expand(spec.shape)

@@ -1,4 +1,4 @@
-"""Arithmetic on Python floats that generated code calls: it never raises, infinity says that it cannot."""
+"""Arithmetic on Python floats that generated code calls: it never raises, infinity or nan says that it cannot."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import math
 
 def _power(base: float, exponent: float) -> float:
     try:
-        return float(base**exponent)
+        found = base**exponent
+        return math.nan if isinstance(found, complex) else float(found)
     except (OverflowError, ZeroDivisionError):
         return math.inf
 

@@ -1,0 +1,180 @@
+"""Which mistake in the formula it is: the variant of the rule that the subject really follows.
+
+The subject is run again, on the program that failed and on a few others, with each variant (reference.variants) in
+the place of the rule. A variant is the diagnosis when every step of every program is inside the variant's own
+allowance; pairs of variants follow when no single one fits.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from verify.oracle import run_program
+from verify.outcome import Outcome
+from verify.program import Filling, Parameter, Program, Step, element_count
+from verify.subject import LoadedSubject
+
+if TYPE_CHECKING:
+    from reference.variants import Variant
+    from verify.checks.context import Context
+
+# seconds for single variants, and for pairs of them
+SINGLE_SECONDS = 5.0
+PAIR_SECONDS = 4.0
+MOST_LANES = 256
+MOST_STEPS = 8
+MOST_NAMED = 3
+MOST_PROGRAMS = 6
+# full searches in one process; what was found once is looked up
+MOST_SEARCHES = 3
+GENERIC = (0.37, 0.61, 0.83, 0.23, 0.47, 0.71, 0.29)
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What the subject computes instead of the rule.
+
+    Args:
+        variants: names of the variants that fit, the most likely first; a pair is two joined by ``+``.
+        text: one line for people.
+    """
+
+    variants: tuple[str, ...]
+    text: str
+
+
+def diagnose(context: Context, program: Program, outcome: Outcome) -> Diagnosis | None:
+    """The variant or pair of variants that fits every step; None where none does.
+
+    Args:
+        context: the cell in which the rule was refuted.
+        program, outcome: what failed, as it was before it was made smaller.
+    """
+    from reference.variants import pairs, variants
+    from verify.checks.programs import sweep
+
+    if not outcome.mismatches or not context.loaded.rule.known:
+        return None
+    first = outcome.mismatches[0]
+    if first.note:
+        return None
+    programs = [_shorter(context, program, outcome)]
+    programs += list(_generic(context))
+    programs += [_few_lanes(p) for p in _spread(list(sweep(context)), MOST_PROGRAMS - len(programs))]
+    trial = _Trial(context, programs)
+    known = _remembered(context)
+    fit = [variant for variant in known if trial.fits(variant.rule)]
+    if fit:
+        return trial.told(fit)
+    if _searches.get(context.loaded.subject.title, 0) >= MOST_SEARCHES:
+        return None
+    _searches[context.loaded.subject.title] = _searches.get(context.loaded.subject.title, 0) + 1
+    found = trial.fitting(variants(context.loaded.rule), SINGLE_SECONDS)
+    if not found:
+        found = trial.fitting(pairs(context.loaded.rule), PAIR_SECONDS, most=1)
+    if not found:
+        return None
+    known += [v for v in found if v not in known]
+    return trial.told(found)
+
+
+# what was found in this process, so that the same mistake in the next cell is looked up and not searched for
+_found: dict[tuple[str, str], list[Any]] = {}
+_searches: dict[str, int] = {}
+
+
+def _remembered(context: Context) -> list[Any]:
+    return _found.setdefault((context.loaded.subject.title, context.loaded.rule.name), [])
+
+
+def _generic(context: Context) -> Iterator[Program]:
+    """Programs in which no two hyperparameters have values that go together by chance, for two choices of options."""
+    from verify.checks.programs import choices_of
+
+    rule, loaded = context.loaded.rule, context.loaded
+    values = {}
+    for number, h in enumerate(h for h in rule.hyperparameters if h.name not in loaded.fixed):
+        ratio = GENERIC[number % len(GENERIC)]
+        active = next((x for x in h.trials if x), h.default)
+        tried = (h.low + ratio * (h.high - h.low) if math.isfinite(h.high - h.low) else active * ratio, active)
+        values[h.name] = next((x for x in tried if h.contains(x) and not h.integer), active)
+    fitting = [o for o in choices_of(context) if rule.constraint({**rule.defaults, **loaded.fixed, **values}, o)]
+    for number, options in enumerate(dict.fromkeys((0, len(fitting) - 1)) if fitting else ()):
+        yield context.program(
+            groups=(values,),
+            options=dict(fitting[options]),
+            parameters=(Parameter((MOST_LANES,), 0, Filling(9000 + number)),),
+            operations=tuple(Step((Filling(1234 * k + 77),)) for k in range(4)),
+        )
+
+
+class _Trial:
+    """The subject and the programs that a variant has to fit."""
+
+    def __init__(self, context: Context, programs: list[Program]):
+        self.context, self.programs = context, programs
+        self.steps = sum(isinstance(op, Step) for p in programs for op in p.operations)
+
+    def fits(self, rule: Any) -> bool:
+        """Whether the subject follows a rule in every step of every program."""
+        loaded: LoadedSubject = copy.copy(self.context.loaded)
+        loaded.rule = rule
+        verified = False
+        for program in self.programs:
+            outcome = run_program(loaded, program, scalars=self.context.scalars, in_subject=self.context.in_subject)
+            if outcome.failed or outcome.unsupported:
+                return False
+            if outcome.refused:
+                continue
+            verified = verified or 2 * outcome.not_verified < outcome.element_steps
+        return verified
+
+    def fitting(self, candidates: Iterable[Variant], seconds: float, most: int = MOST_NAMED) -> list[Variant]:
+        """The first few variants that fit, tried for so long."""
+        found: list[Variant] = []
+        ends = time.perf_counter() + seconds
+        for variant in candidates:
+            if len(found) == most or time.perf_counter() > ends:
+                break
+            if self.fits(variant.rule):
+                found.append(variant)
+        return found
+
+    def told(self, found: list[Any]) -> Diagnosis:
+        sentences = " or ".join(v.sentence for v in found)
+        rule = self.context.loaded.rule.name
+        text = f"matches {rule} where {sentences}: {self.steps} of {self.steps} steps"
+        return Diagnosis(tuple(v.name for v in found), text)
+
+
+def _spread(programs: list[Program], most: int) -> list[Program]:
+    """A few of many, from all over."""
+    stride = max(1, len(programs) // most)
+    return programs[::stride][:most]
+
+
+def _few_lanes(program: Program) -> Program:
+    parameters = tuple(
+        replace(p, shape=(MOST_LANES,)) if element_count(p.shape) > MOST_LANES else p for p in program.parameters
+    )
+    return replace(program, parameters=parameters, operations=program.operations[:MOST_STEPS])
+
+
+def _shorter(context: Context, program: Program, outcome: Outcome) -> Program:
+    """The failing program with fewer elements and steps, where it still fails so."""
+    last = outcome.mismatches[0].operation + 1
+    program = program.with_operations(program.operations[: last + 2])
+    for candidate in _candidates(program):
+        if context.run(candidate).mismatches:
+            return candidate
+    return program
+
+
+def _candidates(program: Program) -> Iterator[Program]:
+    yield _few_lanes(program)
+    yield replace(_few_lanes(program), operations=program.operations)

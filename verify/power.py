@@ -1,0 +1,213 @@
+"""What a pass is worth: which variants of the rule (reference.variants) the programs of a run tell apart from it.
+
+A variant is walked through a program as if it were the subject, and every step is judged as the oracle judges one: by
+the rule, from the variant's own parameter and state. It is told apart when some quantity differs by more than the
+allowances of both together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from reference.lowering.array import lower_to_arrays
+from reference.rounding import FACTOR, PRECISIONS
+from reference.rule import Step as RuleStep
+from reference.rule import unset_symbol
+from verify.driver import numbers, quiet
+from verify.lanes import DTYPES, as_float64, fill
+from verify.program import AddGroup, Edit, Program, Repeat, Schedule, Step
+from verify.subject import LoadedSubject
+
+MOST_LANES = 192
+
+
+@dataclass
+class Power:
+    """Variants of a rule, and those that were told apart.
+
+    Args:
+        known: names of all variants that concern the subject, with their sentences.
+        missed: variants that no program has told apart yet; later, with the reason for each.
+        elsewhere: how many variants differ only in what the subject does not offer.
+    """
+
+    known: dict[str, str] = field(default_factory=dict)
+    missed: dict[str, str] = field(default_factory=dict)
+    elsewhere: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        missed = [{"variant": n, "sentence": self.known[n], "why": why} for n, why in self.missed.items()]
+        return {"known": len(self.known), "caught": len(self.known) - len(self.missed), "missed": missed}
+
+
+class Walker:
+    """A rule's step followed by array code alone, one parameter at a time.
+
+    Args:
+        step: the rule's step under the program's options.
+        dtype: precision in which a subject would keep parameter and state.
+    """
+
+    def __init__(self, step: RuleStep, dtype: str):
+        self.step = step
+        self.precision = PRECISIONS[dtype]
+        self.evaluate = lower_to_arrays(step, carried=False, careful=False)
+        self.state: dict[str, Any] = {}
+
+    def inputs(
+        self, p: np.ndarray, g: np.ndarray, count: int, values: Mapping[str, float], state=None
+    ) -> dict[str, Any]:
+        """Symbols before a step; ``state`` takes the place of the walker's own."""
+        known = self.state if state is None else state
+        v: dict[str, Any] = {**values, "p": p, "g": g, "t": count}
+        for variable in self.step.state:
+            name = variable.name
+            start = float(values[variable.initial] if isinstance(variable.initial, str) else variable.initial)
+            v[name] = known.get(name, start if variable.scalar else np.full(len(p), start))
+            v["e_" + name] = 0.0
+            if variable.scalar:
+                v["store_" + name] = (FACTOR * 2.0**-53, 0.0)
+            if variable.unset_at_first:
+                v[unset_symbol(name).name] = int(name not in known)
+        return v
+
+    def results(self, v: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+        """New value and allowance of every quantity."""
+        unit, tiny = FACTOR * self.precision.unit, FACTOR * self.precision.smallest
+        found = self.evaluate(np, unit, tiny, FACTOR * 2.0**-53, 0.0, self.precision.largest, v)
+        return dict(zip(self.step.outputs, found, strict=True))
+
+
+def tells_apart(loaded: LoadedSubject, program: Program, rule, variant) -> bool:
+    """Whether a subject that follows ``variant`` would be refuted by this program.
+
+    Programs with other operations than steps, edits and schedules are cut off at the first such one.
+    """
+    try:
+        steps = [(rule.step(o), variant.step(o)) for o in map(program.options_of, range(len(program.groups)))]
+    except ValueError:
+        return False
+    values = [dict(rule.defaults) | loaded.fixed | numbers(g) for g in program.groups]
+    late = program.late_groups
+    with quiet():
+        tracks = [_Track(p, program, *steps[p.group]) for p in program.parameters]
+        for op in program.operations:
+            if isinstance(op, Edit) and op.name in loaded.options:
+                return False
+            if isinstance(op, Edit):
+                values[op.group][op.name] = op.value
+            elif isinstance(op, Schedule):
+                for group in values:
+                    group["lr"] *= op.factor
+            elif isinstance(op, AddGroup):
+                late -= {op.group}
+            elif isinstance(op, Step | Repeat):
+                for index, track in enumerate(tracks):
+                    if isinstance(op, Step):
+                        track.set_gradient(op.gradients[index], program)
+                    if track.gradient is not None and track.group not in late and track.step(values[track.group]):
+                        return True
+            else:
+                return False
+    return False
+
+
+class _Track:
+    """One parameter of the variant's walk, judged by the rule."""
+
+    def __init__(self, spec, program: Program, rule: RuleStep, variant: RuleStep):
+        self.group, self.shape = spec.group, spec.shape
+        self.real = str(DTYPES[program.dtype].to_real() if DTYPES[program.dtype].is_complex else DTYPES[program.dtype])
+        self.dtype = self.real.removeprefix("torch.")
+        self.p = as_float64(fill(spec.initial, spec.shape, DTYPES[program.dtype]))[:MOST_LANES].copy()
+        self.rule, self.variant = Walker(rule, self.dtype), Walker(variant, self.dtype)
+        self.shared = {s.name for s in rule.state} & {s.name for s in variant.state}
+        self.gradient: np.ndarray | None = None
+        self.count = 0
+
+    def set_gradient(self, filling, program: Program) -> None:
+        self.gradient = None
+        if filling is not None:
+            values = as_float64(fill(filling, () if filling.expanded else self.shape, DTYPES[program.dtype]))
+            self.gradient = (
+                np.broadcast_to(values[:MOST_LANES], self.p.shape) if filling.expanded else values[:MOST_LANES]
+            )
+
+    def step(self, values: Mapping[str, float]) -> bool:
+        """One step of the variant; whether the rule would refute it."""
+        assert self.gradient is not None
+        self.count += 1
+        inputs = self.variant.inputs(self.p, self.gradient, self.count, values)
+        moved = self.variant.results(inputs)
+        # the rule starts from what it sees of the variant's state, and carries the rest itself
+        seen = {**self.rule.state, **{n: self.variant.state[n] for n in self.shared if n in self.variant.state}}
+        due = self.rule.results(self.rule.inputs(self.p, self.gradient, self.count, values, seen))
+        apart = any(self._apart(name, moved[name], due[name]) for name in due if name in moved)
+        self.variant.state = {n: self._kept(moved[n][0]) for n in moved if n != "p"}
+        self.rule.state = {n: self._kept(due[n][0]) for n in due if n != "p"}
+        self.p = self._kept(moved["p"][0])
+        return apart
+
+    def _kept(self, value: Any) -> Any:
+        if not isinstance(value, np.ndarray):
+            return value
+        rounded = value.astype(np.float32).astype(float) if self.dtype == "float32" else value
+        return np.broadcast_to(rounded, self.p.shape).copy()
+
+    def _apart(self, name: str, one: tuple[Any, Any], other: tuple[Any, Any]) -> bool:
+        (a, a_error), (b, b_error) = one, other
+        # where the variant is not even finite, the rule's own allowance is all that counts
+        own = np.where(np.isfinite(a), 0.0 if a_error is None else a_error, 0.0)
+        allowed = own + np.asarray(0.0 if b_error is None else b_error)
+        size = (
+            np.abs(b)
+            + np.abs(self.p if name == "p" else b)
+            + self.rule.precision.smallest * 2.0**self.rule.precision.digits
+        )
+        useful = np.isfinite(allowed) & ((allowed < size) | (allowed == 0)) & np.isfinite(b)
+        return bool(np.any(useful & ~(np.abs(np.asarray(a) - b) <= allowed)))
+
+
+def measure(loaded: LoadedSubject, programs: Iterable[Program], variants) -> Power:
+    """Which variants these programs tell apart.
+
+    Args:
+        loaded: the subject: its options and fixed hyperparameters decide which variants concern it.
+        programs: what the run tries.
+        variants: see :func:`reference.variants.variants`.
+    """
+    power = Power()
+    left = {}
+    for variant in variants:
+        if concerns(loaded, variant.rule):
+            power.known[variant.name] = variant.sentence
+            left[variant.name] = variant
+        else:
+            power.elsewhere += 1
+    for program in programs:
+        if not left:
+            break
+        for name in [n for n, v in left.items() if tells_apart(loaded, program, loaded.rule, v.rule)]:
+            del left[name]
+    power.missed = dict.fromkeys(left, "no program of this run tells it apart")
+    return power
+
+
+def concerns(loaded: LoadedSubject, variant) -> bool:
+    """Whether a variant differs from the rule in anything that the subject offers."""
+    rule = loaded.rule
+    fixed = {h.symbol: value for h in rule.hyperparameters if (value := loaded.fixed.get(h.name)) is not None}
+    for options in rule.choices():
+        if any(options[o.name] != o.default for o in rule.options if o.name not in loaded.options):
+            continue
+        if _equations(rule.step(options), fixed) != _equations(variant.step(options), fixed):
+            return True
+    return False
+
+
+def _equations(step: RuleStep, fixed: Mapping) -> tuple:
+    return tuple((a.name, a.expression.subs(fixed) if fixed else a.expression) for a in step.assignments)

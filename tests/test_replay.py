@@ -176,7 +176,7 @@ BAD = [
     (changed(P, "groups", []), "'r.json': not a program: groups is missing"),
     (changed(P, "groups", 0, 1), "'r.json': not a program: a group is no object"),
     (changed(P, "groups", 0, "lr", None), "'r.json': not a program: no number: None"),
-    (changed(P, "groups", 0, "lr", True), "'r.json': not a program: no number: True"),
+    (changed(P, "groups", 0, "lr", True), "rule 'sgd' has no option 'lr'; the file was edited"),
     (changed(P, "groups", 0, "lr", "0x1.gp+0"), "'r.json': not a program: no hexadecimal float: '0x1.gp+0'"),
     (changed(P, "groups", 0, "lr", "0x1p+9999"), "'r.json': not a program: no hexadecimal float: '0x1p+9999'"),
     (changed(P, "groups", 0, "lr", 10**17), "'r.json': not a program: too large a whole number: 100000000000000000"),

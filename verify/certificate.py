@@ -126,6 +126,8 @@ class Certificate:
     notes: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     speed: dict[str, float] = field(default_factory=dict)
+    performance: dict[str, dict[str, Any]] = field(default_factory=dict)
+    power: dict[str, Any] = field(default_factory=dict)
     interrupted: bool = False
     # tracebacks of faults of this program; not part of the JSON, where their cells say why they were not run
     faults: list[str] = field(default_factory=list)
@@ -169,6 +171,8 @@ class Certificate:
             "element_steps": sum(c.element_steps for c in self.cells),
             "seconds": self.seconds,
             "speed": self.speed,
+            "performance": self.performance,
+            "power": self.power,
             "interrupted": self.interrupted,
             "notes": self.notes,
             "findings": [asdict(f) for f in self.findings],

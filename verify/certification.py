@@ -35,6 +35,7 @@ WEIGHTS = {
     "performance": 10.0,
     "contract.compile": 9.0,
     "determinism.processes": 8.0,
+    "rule.power": 9.0,
     "rule.step": 6.0,
     "precision.step": 6.0,
     "groups.hyperparameters": 6.0,
@@ -327,6 +328,10 @@ class _Run:
             self.certificate.faults.append(result["fault"])
         if result.get("speed"):
             self.certificate.speed = result["speed"]
+        if result.get("performance"):
+            self.certificate.performance[f"{cell.device}/{cell.implementation}"] = result["performance"]
+        if result.get("power"):
+            self.certificate.power = result["power"]
         findings, expected = result["findings"], result.get("expected", [])
         if "check" not in result and cell.status == "failed":
             # the process that could tell more has ended

@@ -155,6 +155,25 @@ def _but(certificate: Certificate) -> str:
     return f" with {' and '.join(parts)}" if parts else ""
 
 
+# of the mistakes that a run would not have caught, so many are named
+MOST_MISSED = 5
+
+
+def power_lines(certificate: Certificate) -> list[str]:
+    """How many of the known mistakes in the rule this run would have caught, and which it would not."""
+    power = certificate.power
+    if not power:
+        return []
+    lines = [
+        f"  power       this run would have caught {power['caught']} of {power['known']} known mistakes in this rule"
+    ]
+    for missed in power["missed"][:MOST_MISSED]:
+        lines.append(f"              not: {missed['sentence']} ({missed['why']})")
+    if len(power["missed"]) > MOST_MISSED:
+        lines.append(f"              and {len(power['missed']) - MOST_MISSED} more, in the certificate")
+    return lines
+
+
 def verdict(certificate: Certificate) -> list[str]:
     """The last lines: verdict, counts that add up, work done, margin, time."""
     counts = certificate.counts
@@ -192,6 +211,7 @@ def verdict(certificate: Certificate) -> list[str]:
             f"  our work    {speed['own_over_subject']:.1f} × a warm step of the subject "
             f"({int(speed['lanes'])} elements, float32, for-loop)"
         )
+    lines += power_lines(certificate)
     lines += [f"  note        {note}" for note in certificate.notes]
     notes = [n for n in dict.fromkeys(n for c in certificate.cells for n in c.notes)]
     for note in notes:

@@ -334,6 +334,7 @@ class Worker:
             self.in_subject,
             expected=Expected.in_cell(given, self.loaded, place),
             memory=Memory(self.database, name.encode()),
+            diagnoses=True,
         )
 
     def _run(self, check: str, context):
@@ -436,6 +437,8 @@ class Worker:
             "stale": [e.index for e in entries if judged and e.finding is None and (e.passed or e.program is None)],
             "split": vars(report.seconds),
             "speed": report.speed,
+            "performance": report.performance,
+            "power": report.power,
         }
 
     def _plain_finding(self, check: str, finding) -> dict[str, Any]:

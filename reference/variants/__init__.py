@@ -13,5 +13,6 @@ epsilon.inside_uncorrected_root: epsilon is inside the square root, before the b
 """
 
 from reference.variants.registry import Variant, pairs, variant, variants
+from reference.variants.screening import differs, resembles
 
-__all__ = ["Variant", "pairs", "variant", "variants"]
+__all__ = ["Variant", "differs", "pairs", "resembles", "variant", "variants"]

@@ -8,7 +8,9 @@ float64 arithmetic on a few hundred elements, because a rule has hundreds of rew
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import sympy
@@ -29,9 +31,10 @@ Values = dict[sympy.Basic, np.ndarray]
 class Scenes:
     """Steps that the rule makes under one choice of options."""
 
-    def __init__(self, equations: Equations, step: Step):
+    def __init__(self, equations: Equations, step: Step, fixed: Mapping[str, float] | None = None):
         self.equations = equations
         self.step = step
+        self.fixed = dict(fixed or {})
         self.rng = np.random.default_rng(20260102)
         self.outputs = self.step.outputs
         self.given = self._given()
@@ -70,12 +73,15 @@ class Scenes:
         for attempt in range(200):
             values = {}
             for h in rule.hyperparameters:
+                if h.name in self.fixed:
+                    values[h.name] = self.fixed[h.name]
+                    continue
                 trials = [x for x in h.trials if h.contains(x)] or [h.default]
                 first = number == 0 and attempt == 0
                 values[h.name] = trials[0] if first else float(self.rng.choice(trials))
             if rule.constraint(values, self.step.options):
                 return values
-        return rule.defaults
+        return {**rule.defaults, **self.fixed}
 
     def _walk(self) -> None:
         p = self.rng.standard_normal(SETTINGS * LANES)
@@ -138,17 +144,19 @@ class Scenes:
         rough = {PARAMETER, GRADIENT, *(s.symbol for s in self.step.state if not s.scalar)}
         return symbol in rough
 
-    def _results(self, e: Equations) -> dict[str, np.ndarray]:
+    def _results(self, e: Equations, renamed: Mapping | None = None) -> dict[str, np.ndarray]:
         order = e.ordered() or ()
+        names = dict(renamed or {})
         if not e.extra:
-            after = evaluate(order, self.together)
+            after = evaluate(order, self.together | {new: self.together[old] for old, new in names.items()})
             shape = self.together[PARAMETER].shape
             return {n: np.broadcast_to(after[e.new(n)], shape) for n in self.outputs}
         state = {s.name: self._initial(s, self.given[0], self.inputs[0][PARAMETER]) for s in e.extra}
         symbols = {s.name: s.symbol for s in e.extra}
         rows: dict[str, list[np.ndarray]] = {n: [] for n in self.outputs}
         for values in self.inputs:
-            after = evaluate(order, {**values, **{symbols[n]: v for n, v in state.items()}})
+            known = values | {new: values[old] for old, new in names.items()}
+            after = evaluate(order, known | {symbols[n]: v for n, v in state.items()})
             state = {n: np.broadcast_to(after[e.new(n)], values[PARAMETER].shape) for n in state}
             for n in self.outputs:
                 rows[n].append(np.broadcast_to(after[e.new(n)], values[PARAMETER].shape))
@@ -173,6 +181,14 @@ class Scenes:
     @cached_property
     def own_fingerprint(self) -> bytes:
         return self.fingerprint(self._own)
+
+    def differ(self, e: Equations) -> bool:
+        """Whether other equations, of the same rule or of a variant of it, make something else."""
+        known = {s.name: s.symbol for s in self.step.state}
+        with_memory = replace(e, extra=tuple(s for s in e.step.state if s.name not in known))
+        # a state variable that may become negative has another symbol
+        renamed = {known[s.name]: s.symbol for s in e.step.state if s.name in known and s.symbol != known[s.name]}
+        return self.fingerprint(self._results(with_memory, renamed)) != self.own_fingerprint
 
 
 # -- arithmetic -------------------------------------------------------------------------------
@@ -225,7 +241,7 @@ def _compute(e: sympy.Basic, memo: dict):
 
 
 def _choose(e: sympy.Piecewise, memo: dict):
-    result = np.nan
+    result: Any = np.nan
     for value, condition in reversed(e.args):
         test = _value(condition, memo)
         result = _value(value, memo) if test is True else np.where(test, _value(value, memo), result)

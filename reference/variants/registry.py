@@ -48,8 +48,8 @@ NAMED: tuple[Rewrite, ...] = (
 SYSTEMATIC: tuple[Rewrite, ...] = (arithmetic.systematic_edits, arithmetic.exchange_edits)
 REWRITES = (*NAMED, *SYSTEMATIC)
 MOST = 500
-# of the named variants, those that are combined
-PAIRED = 120
+# how much less likely two mistakes of one kind are, in places
+SAME_KIND = 12
 
 Choice = tuple[tuple[str, bool], ...]
 
@@ -99,14 +99,29 @@ def pairs(rule: UpdateRule, most: int = 5000) -> Iterator[Variant]:
     A pair is left out where the second mistake has no place beside the first. Its equations may still be those of
     one of the two, or of the rule: that is found where it is used.
     """
-    known = [v for v in variants(rule) if v.named][:PAIRED]
     made = 0
-    for total in range(1, 2 * len(known)):
-        for first in range(max(0, total - len(known) + 1), (total + 1) // 2):
-            both = _both(rule, known[first], known[total - first])
-            if both is not None and made < most:
-                yield both
-                made += 1
+    for one, two in _by_likelihood([v for v in variants(rule) if v.named]):
+        both = _both(rule, one, two)
+        if both is not None:
+            yield both
+            made += 1
+        if made >= most:
+            return
+
+
+def _by_likelihood(known: list[Variant]) -> list[tuple[Variant, Variant]]:
+    """All pairs, those of the likeliest mistakes of two kinds first."""
+    places: dict[int, int] = {}
+    weights = []
+    for v in known:
+        places[v.rank] = places.get(v.rank, -1) + 1
+        weights.append(places[v.rank] + v.rank / 2)
+    order = [
+        (weights[i] + weights[j] + SAME_KIND * (one.rank == known[j].rank), i, j)
+        for i, one in enumerate(known)
+        for j in range(i + 1, len(known))
+    ]
+    return [(known[i], known[j]) for _, i, j in sorted(order)]
 
 
 def _both(rule: UpdateRule, one: Variant, two: Variant) -> Variant | None:
@@ -207,8 +222,8 @@ class _Search:
 
     def _climbing_edits(self, chosen: Mapping[str, bool], rank: int) -> dict[str, Edit]:
         """Those that apply to descent, to be mirrored, and those that are about climbing."""
-        assert self.climbing
-        down = {**chosen, self.climbing: False}
+        assert self.climbing is not None
+        down = self._down(chosen)
         found = {n: replace(x, climbs=True) for n, x in self.edits(down, rank).items()}
         found.pop(f"option.always.{self.climbing}", None)
         e = self._prepared(down)
@@ -237,7 +252,7 @@ class _Search:
             key = _key(chosen)
             if edit is None or edit.climbs:
                 # climbing is what descending is, with another sign
-                below = changed.get(_key({**chosen, self.climbing: False})) if self._climbs(chosen) else False
+                below = changed.get(_key(self._down(chosen))) if self._climbs(chosen) else False
                 prints.append(b"mirrored" if edit is not None and below else b"")
                 continue
             scenes = self._scene(chosen)
@@ -254,10 +269,13 @@ class _Search:
     def _climbs(self, chosen: Mapping[str, bool]) -> bool:
         return self.climbing is not None and chosen[self.climbing]
 
+    def _down(self, chosen: Mapping[str, bool]) -> dict[str, bool]:
+        return {name: on and name != self.climbing for name, on in chosen.items()}
+
     def _scene(self, chosen: Mapping[str, bool]) -> Scenes:
         key = _key(chosen)
         if key not in self._scenes:
-            e = self._prepared({**chosen, self.climbing: False} if self._climbs(chosen) else chosen)
+            e = self._prepared(self._down(chosen))
             assert e is not None
             self._scenes[key] = Scenes(options.mirrored(e) if self._climbs(chosen) else e, self.rule.step(chosen))
         return self._scenes[key]
@@ -303,6 +321,6 @@ def _may_be_used(e: Equations, x: sympy.Expr, scalar: bool) -> bool:
     return True
 
 
-@lru_cache(maxsize=PAIRED)
+@lru_cache(maxsize=256)
 def _search(rule: UpdateRule) -> _Search:
     return _Search(rule)

@@ -133,6 +133,13 @@ WRONG_BEYOND: tuple[Specimen, ...] = (
         determinism_processes="RoundsByAddress RoundsByHash RoundsByProcess",
     ),
     *_wrong("determinism", "adam", determinism_threads="ChunkPerThread"),
+    *_wrong(
+        "meetings",
+        "sgd",
+        groups_meetings="EditsAfterLoadIgnored LateGroupAfterLoadClearsState SavingSkipsFrozen SavingRoundsTensorLr "
+        "MaximizeOfFirstGroup",
+    ),
+    *_wrong("meetings", "adam", parity_default="DecayForgottenByDefault"),
 )
 
 RIGHT_BEYOND: tuple[Specimen, ...] = (

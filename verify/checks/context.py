@@ -62,6 +62,7 @@ class Report:
     findings: list[Finding] = field(default_factory=list)
     speed: dict[str, float] = field(default_factory=dict)
     performance: dict[str, Any] = field(default_factory=dict)
+    power: dict[str, Any] = field(default_factory=dict)
 
     def record(self, outcome: Outcome, counts=("p",)) -> None:
         """Add the figures of one program."""
@@ -103,6 +104,7 @@ class Context:
         bitwise: for every pair of runs that was compared, whether they were equal bit for bit.
         expected: failures that are expected here.
         memory: programs that failed here in earlier runs.
+        diagnoses: whether a failed comparison is tried against the known mistakes in the rule, which takes seconds.
     """
 
     loaded: LoadedSubject
@@ -118,6 +120,7 @@ class Context:
     bitwise: list[bool] = field(default_factory=list)
     expected: Expected = field(default_factory=Expected)
     memory: Memory = field(default_factory=Memory)
+    diagnoses: bool = False
 
     def run(self, program: Program, judge: str = "all", ignore: Sequence[int] = ()) -> Outcome:
         outcome = run_program(
@@ -288,6 +291,7 @@ def try_all(context: Context, report: Report, programs: Iterable[Program], judge
 
 def shrink(context: Context, program: Program, outcome: Outcome, judge: Judge, ignore: Sequence[int] = ()) -> Finding:
     """A finding with the smallest program that shows the same failure."""
+    from verify.diagnosis import diagnose
     from verify.finding import message_for
 
     cause = find_cause(context.loaded, program, outcome, ignore=ignore, in_subject=context.in_subject)
@@ -295,7 +299,11 @@ def shrink(context: Context, program: Program, outcome: Outcome, judge: Judge, i
     if found.mismatches:
         found = _with_all_quantities(context, small, found, ignore)
         found = with_cause(context.loaded, cause, small, found, ignore=ignore, in_subject=context.in_subject)
-    return Finding(message_for(context.loaded, small, found), small, list(found.mismatches), found.error, found.broken)
+    message = message_for(context.loaded, small, found)
+    if context.diagnoses and cause is None and (diagnosis := diagnose(context, program, outcome)):
+        first, _, rest = message.partition("\n")
+        message = f"{first}\ndiagnosis   {diagnosis.text}\n{rest}"
+    return Finding(message, small, list(found.mismatches), found.error, found.broken)
 
 
 def _with_all_quantities(context: Context, program: Program, found: Outcome, ignore: Sequence[int]) -> Outcome:

@@ -1,0 +1,91 @@
+"""Two quick answers in plain float64: could a subject be following a rule, and does a variant concern it at all.
+
+They are for sorting hundreds of variants before a few are judged by their allowances: neither proves anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import sympy
+
+from reference.rule import GRADIENT, PARAMETER, STEP_COUNT, Step, UpdateRule, unset_symbol
+from reference.variants.difference import Scenes, evaluate
+from reference.variants.equations import prepare
+
+# of the elements, those that must be near
+SHARE = 0.75
+# how near, relative to what a step has changed
+SLACK = 2.0**-6
+
+
+def resembles(step: Step, before: Mapping[str, Any], after: Mapping[str, Any], unit: float = 2.0**-53) -> bool:
+    """Whether a recorded step may be one of this rule: most elements are near what it says.
+
+    Args:
+        step: the assignments of the rule, or of a variant of it.
+        before: every symbol before the step by name, as the oracle has it; ``NAME_unset`` where the rule asks for it.
+            State that it does not name has its initial value.
+        after: what the step made: ``"p"`` and the state variables that could be seen.
+        unit: unit roundoff of the dtype that the numbers come from.
+    """
+    values = _values(step, before)
+    results = evaluate(step.assignments, values)
+    for name in step.outputs:
+        needs = next((s.needs for s in step.state if s.name == name), None)
+        if name not in after or (needs is not None and before[needs] == 0):
+            continue
+        got = np.asarray(after[name], dtype=float)
+        old = np.asarray(before.get(name, 0.0), dtype=float)
+        with np.errstate(all="ignore"):
+            wrong = np.abs(results[step.new_symbol(name)] - got)
+            near = wrong <= SLACK * np.abs(got - old) + 64 * unit * (np.abs(got) + np.abs(old))
+            near |= ~np.isfinite(got) | ~np.isfinite(old)
+        if np.mean(near) < SHARE:
+            return False
+    return True
+
+
+def _values(step: Step, before: Mapping[str, Any]) -> dict[sympy.Basic, Any]:
+    values: dict[sympy.Basic, Any] = {h.symbol: before[h.name] for h in step.rule.hyperparameters}
+    values |= {PARAMETER: before["p"], GRADIENT: before["g"], STEP_COUNT: float(before["t"])}
+    for s in step.state:
+        start = before[s.initial] if isinstance(s.initial, str) else s.initial
+        values[s.symbol] = before.get(s.name, start)
+        values[unset_symbol(s.name)] = float(before.get(unset_symbol(s.name).name, s.name not in before))
+    return values
+
+
+def differs(
+    rule: UpdateRule,
+    variant: UpdateRule,
+    fixed: Mapping[str, float] | None = None,
+    switchable: Collection[str] | None = None,
+) -> bool:
+    """Whether a variant computes something else than its rule, for a subject that offers only a part of the rule.
+
+    Args:
+        fixed: hyperparameters that the subject has no argument for, with the value it uses.
+        switchable: options that may be chosen; None means all of them.
+    """
+    names = tuple(sorted((fixed or {}).items()))
+    for options in rule.choices():
+        if switchable is not None and any(
+            options[o.name] != o.default and o.name not in switchable for o in rule.options
+        ):
+            continue
+        scenes = _scenes(rule, tuple(sorted(options.items())), names)
+        changed = prepare(variant.step(options))
+        if scenes is None or changed is None or scenes.differ(changed):
+            return True
+    return False
+
+
+@lru_cache(maxsize=128)
+def _scenes(rule: UpdateRule, options: tuple, fixed: tuple) -> Scenes | None:
+    step = rule.step(dict(options))
+    prepared = prepare(step)
+    return None if prepared is None else Scenes(prepared, step, dict(fixed))

@@ -22,7 +22,7 @@ from verify.errors import UsageError
 
 EXIT = {"certified": 0, "not certified": 1, "incomplete": 3}
 OUR_FAULT = "optim-verify: this is a fault of ours; please report it with the lines above"
-COMMANDS = ("certify", "expect", "rules", "checks", "explain", "replay", "survey")
+COMMANDS = ("certify", "expect", "identify", "equal", "rules", "checks", "explain", "replay", "survey")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -75,6 +75,32 @@ def parser() -> argparse.ArgumentParser:
     survey.add_argument("--json", metavar="FILE", type=Path, help="write verdicts and worst ratios here")
     survey.add_argument("--reports", metavar="DIR", type=Path, default=Path("reports"), help="folder for findings")
 
+    identify = commands.add_parser(
+        "identify",
+        help="say which known rule, or variant of one, an optimizer follows",
+        description="Say from its steps alone which known rule, or variant of one, an optimizer follows. "
+        "Exit 0 when one fits, 3 when none does.",
+    )
+    identify.add_argument("target", metavar="TARGET", help="module.Class, module:attribute or path/to/file.py:Class")
+    _subject_options(identify)
+    equal = commands.add_parser(
+        "equal",
+        help="prove that two rules give the same parameters, or show that they do not",
+        description="Prove that two rules give the same parameters, or show a program after which they differ. "
+        "Exit 0 proved, 1 refuted, 3 not decided.",
+    )
+    equal.add_argument("rule_a", metavar="RULE_A", help="a rule (see: optim-verify rules), or path/to/rule.py:NAME")
+    equal.add_argument("rule_b", metavar="RULE_B")
+    equal.add_argument(
+        "--given",
+        action="append",
+        default=[],
+        metavar="CONDITION",
+        help="a condition, such as 'lr constant', 'eps = 0' or 'b.lr = 2 * a.lr'; may be repeated",
+    )
+    equal.add_argument(
+        "--seconds", type=_at_least(1), default=20, metavar="N", help="how long it may take (default: 20)"
+    )
     commands.add_parser("rules", help="list the rules", description="List the rules.")
     commands.add_parser("checks", help="list the checks", description="List the checks.")
     explain = commands.add_parser(
@@ -326,6 +352,31 @@ def _survey(options: argparse.Namespace) -> int:
     if options.json is not None:
         check_writable(options.json, "--json")
     return survey(_plan(options), options.json)
+
+
+def _identify(options: argparse.Namespace) -> int:
+    from verify.identify import SECONDS, identify
+    from verify.replay import Ended, isolated
+
+    options.rule = None
+    try:
+        found = isolated(identify, _subject(options), SECONDS)
+    except Ended as reason:
+        raise UsageError(f"{options.target} cannot be identified: {reason}") from None
+    print("\n".join(found.lines()))
+    return 0 if found.matches else 3
+
+
+def _equal(options: argparse.Namespace) -> int:
+    from reference import RuleError
+    from reference.equivalence import equal, find_rule, lines
+
+    try:
+        verdict = equal(find_rule(options.rule_a), find_rule(options.rule_b), options.given, float(options.seconds))
+    except RuleError as error:
+        raise UsageError(str(error)) from None
+    print("\n".join(lines(verdict)))
+    return {"proved": 0, "refuted": 1}.get(verdict.status, 3)
 
 
 def _rules(options: argparse.Namespace) -> int:

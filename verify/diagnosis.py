@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 # seconds for single variants, and for pairs of them
 SINGLE_SECONDS = 5.0
 PAIR_SECONDS = 4.0
+MOMENT = 0.5
 MOST_LANES = 256
 MOST_STEPS = 8
 MOST_NAMED = 3
@@ -64,8 +65,8 @@ def diagnose(context: Context, program: Program, outcome: Outcome) -> Diagnosis 
     if first.note:
         return None
     programs = [_shorter(context, program, outcome)]
-    programs += list(_generic(context))
-    programs += [_few_lanes(p) for p in _spread(list(sweep(context)), MOST_PROGRAMS - len(programs))]
+    programs += list(generic_programs(context))
+    programs += [few_lanes(p) for p in spread(list(sweep(context)), MOST_PROGRAMS - len(programs))]
     trial = _Trial(context, programs)
     known = _remembered(context)
     fit = [variant for variant in known if trial.fits(variant.rule)]
@@ -92,7 +93,7 @@ def _remembered(context: Context) -> list[Any]:
     return _found.setdefault((context.loaded.subject.title, context.loaded.rule.name), [])
 
 
-def _generic(context: Context) -> Iterator[Program]:
+def generic_programs(context: Context) -> Iterator[Program]:
     """Programs in which no two hyperparameters have values that go together by chance, for two choices of options."""
     from verify.checks.programs import choices_of
 
@@ -142,6 +143,8 @@ class _Trial:
             if len(found) == most or time.perf_counter() > ends:
                 break
             if self.fits(variant.rule):
+                # the likely ones come first: others that fit as well are looked for a moment longer
+                ends = min(ends, time.perf_counter() + MOMENT)
                 found.append(variant)
         return found
 
@@ -152,13 +155,14 @@ class _Trial:
         return Diagnosis(tuple(v.name for v in found), text)
 
 
-def _spread(programs: list[Program], most: int) -> list[Program]:
+def spread(programs: list[Program], most: int) -> list[Program]:
     """A few of many, from all over."""
     stride = max(1, len(programs) // most)
     return programs[::stride][:most]
 
 
-def _few_lanes(program: Program) -> Program:
+def few_lanes(program: Program) -> Program:
+    """The program with few elements and steps."""
     parameters = tuple(
         replace(p, shape=(MOST_LANES,)) if element_count(p.shape) > MOST_LANES else p for p in program.parameters
     )
@@ -176,5 +180,5 @@ def _shorter(context: Context, program: Program, outcome: Outcome) -> Program:
 
 
 def _candidates(program: Program) -> Iterator[Program]:
-    yield _few_lanes(program)
-    yield replace(_few_lanes(program), operations=program.operations)
+    yield few_lanes(program)
+    yield replace(few_lanes(program), operations=program.operations)

@@ -67,8 +67,19 @@ def _rule(topic: str, ids, latex: bool) -> str:
         lines += [f"  {o.name:<24} {o.about}" for o in rule.options]
     lines += ["", "step t (default options)", *("  " + x for x in step_text(step).splitlines())]
     lines += [f"note: {note}" for note in rule.notes]
-    lines += ["", "derivation", *_derivation(rule)]
+    lines += ["", "derivation", *_derivation(rule), "", *_variants(rule)]
     return "\n".join(lines)
+
+
+def _variants(rule: UpdateRule) -> list[str]:
+    """The known ways to get the rule wrong."""
+    from reference.variants import variants
+
+    found = variants(rule)
+    named = [v for v in found if v.named]
+    lines = [f"known mistakes ({len(named)} with a name, {len(found) - len(named)} more from changing every term)"]
+    width = max((len(v.name) for v in named), default=0)
+    return [*lines, *(f"  {v.name:<{width}}  {v.sentence}" for v in named)]
 
 
 def _derivation(rule: UpdateRule) -> list[str]:

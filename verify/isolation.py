@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
+import random
 import sys
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from functools import cache
+from functools import cache, partial
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import torch
 import torch._dynamo  # replaces functions of torch when it is first imported, which the first optimizer does
 import torch.nn.functional
@@ -54,13 +58,17 @@ def _attributes() -> list[dict[str, Any]]:
     ]
 
 
+# what compilers and test runners note for themselves
+_NOTED = ("TORCHINDUCTOR_", "TRITON_", "TORCH_COMPILE_", "PYTEST_")
+
+
 class _Captured(io.StringIO):
     def close(self) -> None:
         """What was printed can be read also after the subject closed its stdout."""
 
 
 class Guard(AbstractContextManager):
-    """Notices and undoes changes of torch's global state, and text printed to stdout.
+    """Notices and undoes changes of the global state of torch, Python and numpy, and text printed to stdout.
 
     After the block, ``changes`` holds one sentence for each; everything is as it was before.
     """
@@ -85,13 +93,12 @@ class Guard(AbstractContextManager):
         for name, (before, restore) in self._settings.items():
             now = _settings()[name][0]
             if now != before:
-                self.changes.append(f"the subject changed torch's {name} from {before} to {now}")
+                self.changes.append(f"the subject changed {_told(name, before, now)}")
                 restore(before)
-        if not all(map(torch.equal, _random_states(), self._random)):
-            self.changes.append("the subject changed torch's random state (it drew numbers or set the seed)")
-            torch.set_rng_state(self._random[0])
-            if len(self._random) > 1:
-                torch.cuda.set_rng_state_all(self._random[1:])
+        for (name, before, restore), (_, now, _) in zip(self._random, _random_states(), strict=True):
+            if not _equal(before, now):
+                self.changes.append(f"the subject changed {name} random state (it drew numbers or set the seed)")
+                restore(before)
         if printed:
             first = printed.strip().splitlines()[0][:80] if printed.strip() else printed[:20]
             self.changes.append(f"the subject printed to stdout: {first!r}")
@@ -114,20 +121,78 @@ class Guard(AbstractContextManager):
                 registry.update(self._hooks[name])
 
 
-def _settings() -> dict[str, tuple[Any, Any]]:
+def _settings() -> dict[str, tuple[Any, Callable[[Any], Any]]]:
+    fill: Any = torch.utils.deterministic
     return {
-        "default dtype": (torch.get_default_dtype(), torch.set_default_dtype),
-        "grad mode": (torch.is_grad_enabled(), torch.set_grad_enabled),
-        "thread count": (torch.get_num_threads(), torch.set_num_threads),
-        "deterministic mode": (
-            torch.are_deterministic_algorithms_enabled(),
-            torch.use_deterministic_algorithms,
+        "torch's default dtype": (torch.get_default_dtype(), torch.set_default_dtype),
+        "torch's grad mode": (torch.is_grad_enabled(), torch.set_grad_enabled),
+        "torch's thread count": (torch.get_num_threads(), torch.set_num_threads),
+        "torch's deterministic mode": (
+            (torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()),
+            lambda before: torch.use_deterministic_algorithms(before[0], warn_only=before[1]),
         ),
-        "anomaly mode": (torch.is_anomaly_enabled(), torch.autograd.set_detect_anomaly),
-        "default device": (torch.get_default_device(), _set_default_device),
-        "float32 matmul precision": (torch.get_float32_matmul_precision(), torch.set_float32_matmul_precision),
-        "flushing of subnormal numbers": (_flushes(), torch.set_flush_denormal),
+        "torch's filling of new memory": (
+            fill.fill_uninitialized_memory,
+            partial(setattr, fill, "fill_uninitialized_memory"),
+        ),
+        "torch's anomaly mode": (torch.is_anomaly_enabled(), torch.autograd.set_detect_anomaly),
+        "torch's default device": (torch.get_default_device(), _set_default_device),
+        "torch's float32 matmul precision": (
+            torch.get_float32_matmul_precision(),
+            torch.set_float32_matmul_precision,
+        ),
+        "torch's flushing of subnormal numbers": (_flushes(), torch.set_flush_denormal),
+        "torch's autocast": (torch.is_autocast_enabled("cpu"), partial(torch.set_autocast_enabled, "cpu")),
+        "torch's print options": (dict(vars(torch._tensor_str.PRINT_OPTS)), _set_print_options),
+        "Python's warning filters": (list(warnings.filters), _set_filters),
+        "Python's garbage collector": ((gc.isenabled(), gc.get_threshold()), _set_collector),
+        "Python's recursion limit": (sys.getrecursionlimit(), sys.setrecursionlimit),
+        "the environment": (
+            {k: v for k, v in os.environ.items() if not k.startswith(_NOTED)},
+            _set_environment,
+        ),
+        "the working directory": (_directory(), os.chdir),
+        "numpy's handling of errors": (np.geterr(), lambda before: np.seterr(**before)),
     }
+
+
+def _told(name: str, before: Any, now: Any) -> str:
+    """A setting and its values; of a long one what is in it that was not."""
+    if isinstance(before, dict):
+        keys = sorted(k for k in before.keys() | now.keys() if before.get(k) != now.get(k))
+        shown = ", ".join(f"{k} from {before.get(k)!r} to {now.get(k)!r}" for k in keys)
+        return f"{name}: {shown}"
+    if isinstance(before, list):
+        return name
+    return f"{name} from {before} to {now}"
+
+
+def _set_print_options(options: dict[str, Any]) -> None:
+    for name, value in options.items():
+        setattr(torch._tensor_str.PRINT_OPTS, name, value)
+
+
+def _set_filters(filters: list) -> None:
+    warnings.filters[:] = filters  # type: ignore[index]
+    warnings._filters_mutated()  # type: ignore[attr-defined]
+
+
+def _set_collector(before: tuple[bool, tuple[int, int, int]]) -> None:
+    gc.set_threshold(*before[1])
+    (gc.enable if before[0] else gc.disable)()
+
+
+def _set_environment(before: dict[str, str]) -> None:
+    for key in [k for k in os.environ if k not in before and not k.startswith(_NOTED)]:
+        del os.environ[key]
+    os.environ.update(before)
+
+
+def _directory() -> str:
+    try:
+        return os.getcwd()
+    except OSError:
+        return os.sep
 
 
 def _set_default_device(device: torch.device) -> None:
@@ -138,9 +203,27 @@ def _flushes() -> bool:
     return (torch.full((1,), 5e-324, dtype=torch.float64, device="cpu") * 1.0).item() == 0.0
 
 
-def _random_states() -> list[torch.Tensor]:
-    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() and torch.cuda.is_initialized() else []
-    return [torch.get_rng_state(), *cuda]
+def _random_states() -> list[tuple[str, Any, Callable[[Any], Any]]]:
+    """Generators of random numbers: whose they are, what they are at, and how to put that back."""
+    states: list[tuple[str, Any, Callable[[Any], Any]]] = [
+        ("torch's", [torch.get_rng_state()], lambda before: torch.set_rng_state(before[0])),
+        ("Python's", random.getstate(), random.setstate),
+        ("numpy's", np.random.get_state(), np.random.set_state),
+    ]
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        states.append(("torch's cuda", torch.cuda.get_rng_state_all(), torch.cuda.set_rng_state_all))
+    return states
+
+
+def _equal(before: Any, now: Any) -> bool:
+    """Whether two states of a generator are the same."""
+    if isinstance(before, torch.Tensor):
+        return torch.equal(before, now)
+    if isinstance(before, np.ndarray):
+        return bool(np.array_equal(before, now))
+    if isinstance(before, list | tuple) and any(isinstance(x, torch.Tensor | np.ndarray) for x in before):
+        return len(before) == len(now) and all(map(_equal, before, now))
+    return bool(before == now)
 
 
 @cache

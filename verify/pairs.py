@@ -267,7 +267,8 @@ def _write(tensor: torch.Tensor, values: np.ndarray, put: Any) -> None:
     flat = as_float64(tensor).copy()
     flat[put] = values
     new = torch.from_numpy(flat)
-    with torch.no_grad():
+    # state that was made in inference mode can be written there alone
+    with torch.inference_mode() if tensor.is_inference() else torch.no_grad():
         if tensor.is_complex():
             real = torch.view_as_real(tensor)
             real.copy_(new.to(real.dtype).reshape(real.shape))

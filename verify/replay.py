@@ -6,7 +6,7 @@ import json
 import multiprocessing
 import reprlib
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -202,37 +202,56 @@ def replay(found: Replay) -> tuple[bool, str]:
 
 def replay_isolated(found: Replay, seconds: float = 120.0) -> tuple[bool, str]:
     """As :func:`replay`, in a process of its own: a subject that hangs or ends the interpreter still fails."""
+    try:
+        return isolated(replay, found, seconds)
+    except Ended as reason:
+        return True, str(reason)
+
+
+class Ended(Exception):
+    """The subject did not come back, and says how."""
+
+
+def isolated(function: Callable[[Any], Any], argument: Any, seconds: float) -> Any:
+    """Call a function that runs a subject in a process of its own.
+
+    Raises:
+        Ended: the subject did not return in time, ended the interpreter or raised what ends one.
+        UsageError, HarnessFault: as raised there.
+    """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_child, args=(theirs, found), daemon=True)
+    process = context.Process(target=_child, args=(theirs, function, argument), daemon=True)
     with no_interrupts():
         process.start()
     theirs.close()
     try:
         if not ours.poll(seconds):
-            return True, f"the subject did not return within {seconds:g} s"
+            raise Ended(f"the subject did not return within {seconds:g} s")
         kind, answer = ours.recv()
     except (EOFError, OSError):
-        return True, "the subject ended the interpreter"
+        raise Ended("the subject ended the interpreter") from None
     finally:
         end(process)
     if kind == "fault":
         raise HarnessFault(answer)
     if kind == "unusable":
         raise UsageError(answer)
+    if kind == "ended":
+        raise Ended(answer)
     return answer
 
 
-def _child(connection, found: Replay) -> None:
+def _child(connection, function: Callable[[Any], Any], argument: Any) -> None:
     from verify.worker import enclose, limit_memory
 
     enclose()
     limit_memory(4 << 30)
     try:
-        connection.send(("done", replay(found)))
+        connection.send(("done", function(argument)))
     except UsageError as error:
         connection.send(("unusable", str(error)))
     except Exception:
         connection.send(("fault", traceback.format_exc()))
     except BaseException as error:
-        connection.send(("done", (True, f"the subject raised {one_line(error)}")))
+        connection.send(("ended", f"the subject raised {one_line(error)}"))

@@ -27,7 +27,7 @@ class Traced(LoadedSubject):
 
 
 def compiled_slack(loaded: LoadedSubject, program: Program) -> float | None:
-    """The allowance that the compiled step exceeds in five steps of a program, with lr halved before the last;
+    """The allowance that the compiled step exceeds in four steps of a program, with lr halved before the last;
     None if it is inside every one.
 
     Raises:
@@ -39,12 +39,12 @@ def compiled_slack(loaded: LoadedSubject, program: Program) -> float | None:
     traced = copy.copy(loaded)
     traced.__class__ = Traced
     edits = [Edit(g, "lr", values["lr"] / 2) for g, values in enumerate(program.groups) if "lr" in values]
-    steps = [program.operations[k % len(program.operations)] for k in range(5)]
-    operations = (*steps[:4], *edits, steps[4])
+    steps = [program.operations[k % len(program.operations)] for k in range(4)]
+    operations = (*steps[:3], *edits, steps[3])
     try:
         outcome = run_program(traced, program.with_operations(operations))
     finally:
         torch._dynamo.reset()
-    if outcome.error is not None:
-        raise SubjectRaised(outcome.error)
+    if outcome.error or outcome.refused or outcome.unsupported:
+        raise SubjectRaised(outcome.error or outcome.refused or outcome.unsupported)
     return outcome.mismatches[0].allowance if outcome.mismatches else None

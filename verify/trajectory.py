@@ -92,12 +92,18 @@ def record(
     return run
 
 
-def first_difference(one: list[Moment], other: list[Moment], order: list[int] | None = None, *, state: bool = False):
+def first_difference(
+    one: list[Moment],
+    other: list[Moment],
+    order: list[int] | None = None,
+    *,
+    state: bool | Callable[[Any], bool] = False,
+):
     """Where two trajectories part: ``(step, parameter, key or "", element, value, other value)``, or None.
 
     Args:
         order: which parameter of ``other`` belongs to each of ``one``.
-        state: whether state that both keep under the same key is compared too.
+        state: whether state that both keep under the same key is compared too; or for which keys.
     """
     for step, (a, b) in enumerate(zip(one, other, strict=True)):
         for index, values in enumerate(a.values):
@@ -109,6 +115,8 @@ def first_difference(one: list[Moment], other: list[Moment], order: list[int] | 
                 continue
             mine, theirs = a.state[index], b.state[partner]
             for key in mine.keys() & theirs.keys():
+                if callable(state) and not state(key):
+                    continue
                 x, y = np.ravel(mine[key]), np.ravel(theirs[key])
                 found = unequal(x, y)
                 if found is not None:

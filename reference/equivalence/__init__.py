@@ -13,16 +13,20 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import sympy
 
-from reference.equivalence.conditions import GRAMMAR, Claim, read
+from reference.equivalence.claim import Claim
+from reference.equivalence.conditions import GRAMMAR, read
 from reference.equivalence.limit import CutOff, Tell, limited
 from reference.equivalence.partners import PARTNERS, find_rule
 from reference.equivalence.prove import Equation, Proof, prove
-from reference.equivalence.refute import Counterexample, CounterStep, refute
+from reference.equivalence.refute import PROGRAMS, Counterexample, CounterStep, refute
 from reference.rule import RuleError, UpdateRule
 
+# when no proof was found, a difference is looked for once more
+MORE_PROGRAMS = 10 * PROGRAMS
 PROVED, REFUTED, NOT_DECIDED = "proved", "refuted", "not decided"
 
 __all__ = [
@@ -80,19 +84,34 @@ def equal(a: UpdateRule, b: UpdateRule, given: Sequence[str] = (), seconds: floa
     begin = time.monotonic()
     claim = read(a, b, given)
 
-    def work(tell: Tell) -> Counterexample | Proof:
+    def left() -> float:
+        return max(0.0, seconds - (time.monotonic() - begin))
+
+    result: Counterexample | Proof | None = _searched(claim, 0, PROGRAMS, seconds / 2)
+    if result is None:
+        try:
+            result = limited(lambda tell: prove(claim, tell), left())
+        except CutOff as error:
+            result = Proof(gap=str(error))
+    if isinstance(result, Proof) and result.gap:
+        result = _searched(claim, 1, MORE_PROGRAMS, left()) or result
+    return _verdict(claim, result, time.monotonic() - begin)
+
+
+def _searched(claim: Claim, seed: int, programs: int, seconds: float) -> Counterexample | None:
+    """A counterexample, where one is found in time in rules that ball arithmetic knows."""
+
+    def work(tell: Tell) -> Counterexample | None:
         tell("looking for a counterexample")
         try:
-            found = refute(claim)
+            return refute(claim, seed, programs)
         except RuleError:
-            found = None  # it has something that ball arithmetic does not know
-        return found or prove(claim, tell)
+            return None
 
     try:
-        result: Counterexample | Proof = limited(work, seconds)
-    except CutOff as error:
-        result = Proof(gap=str(error))
-    return _verdict(claim, result, time.monotonic() - begin)
+        return limited(work, seconds)
+    except CutOff:
+        return None
 
 
 def _verdict(claim: Claim, result: Counterexample | Proof, seconds: float) -> Verdict:
@@ -100,17 +119,18 @@ def _verdict(claim: Claim, result: Counterexample | Proof, seconds: float) -> Ve
     if claim.steps[0].rule.name == claim.steps[1].rule.name:
         names = (f"{claim.steps[0].rule.name} (a)", f"{claim.steps[1].rule.name} (b)")
     conditions = (*claim.given, *claim.supposed)
-    under = f" given {'; '.join(conditions)}" if conditions else ""
-    what = f"give the same parameter in step {claim.only_step}" if claim.only_step else "give the same parameters"
+    under = f", given {', '.join(claim.given)}" if claim.given else ""
+    under += f", supposing {' and '.join(claim.supposed)}" if claim.supposed else ""
+    what = f"the same parameter in step {claim.only_step}" if claim.only_step else "the same parameters"
     both = f"{names[0]} and {names[1]}"
-    known = {"names": names, "conditions": conditions, "seconds": seconds}
+    known: dict[str, Any] = {"names": names, "conditions": conditions, "seconds": seconds}
     if isinstance(result, Counterexample):
-        return Verdict(REFUTED, f"{both} do not {what}{under}", counterexample=result, **known)
+        return Verdict(REFUTED, f"{both} do not give {what}{under}", counterexample=result, **known)
     if result.gap:
-        return Verdict(NOT_DECIDED, f"whether {both} {what}{under} is not decided", reason=result.gap, **known)
+        return Verdict(NOT_DECIDED, f"whether {both} give {what} is not decided{under}", reason=result.gap, **known)
     if claim.parameter is not None:
         what += " up to a change of the parameter"
-    sentence = f"{both} {what} wherever they are defined{under}"
+    sentence = f"{both} give {what} wherever both are defined{under}"
     return Verdict(PROVED, sentence, change=result.change, equations=tuple(result.equations), **known)
 
 
@@ -145,7 +165,9 @@ def _counterexample_lines(c: Counterexample, names: tuple[str, str]) -> list[str
     for t, step in enumerate(c.steps, start=1):
         edits = _edits(before, step.hyperparameters)
         before = step.hyperparameters
-        g = f"g = {step.gradients[0]:g}" + ("" if step.gradients[0] == step.gradients[1] else f" and {step.gradients[1]:g}")
+        g = f"g = {step.gradients[0]:g}" + (
+            "" if step.gradients[0] == step.gradients[1] else f" and {step.gradients[1]:g}"
+        )
         shown.append(f"  step {t}: {g}{', ' + edits if edits else ''}")
         shown += [f"    {name}: p = {_number(p)}" for name, p in zip(names, step.parameters, strict=True)]
     what = "one of them is undefined" if math.isnan(c.difference) else f"they differ by {c.difference:.6g}"

@@ -1,4 +1,4 @@
-"""Conditions under which two rules are compared, and the claim that they make.
+"""Reading the conditions under which two rules are compared.
 
 The grammar is small, and names are the only thing looked up: an expression is read by Python's own
 parser and then walked, never evaluated.
@@ -16,7 +16,8 @@ from dataclasses import dataclass, field, replace
 import sympy
 from sympy.core.relational import Relational
 
-from reference.rule import GRADIENT, PARAMETER, STEP_COUNT, Hyperparameter, RuleError, Step, UpdateRule
+from reference.equivalence.claim import DONE, Base, Claim
+from reference.rule import GRADIENT, PARAMETER, STEP_COUNT, Hyperparameter, RuleError, UpdateRule
 
 GRAMMAR = (
     "a condition is one of: 'NAME = expression', 'NAME > number' (or <, <=, >=, !=), 'NAME constant', 'NAME varies', "
@@ -35,110 +36,8 @@ _COMPARISONS = {"<": sympy.Lt, "<=": sympy.Le, ">": sympy.Gt, ">=": sympy.Ge, "!
 _SWITCH = {"true": True, "on": True, "yes": True, "false": False, "off": False, "no": False}
 # the largest power that a condition may ask for: 9**9**9 would never end
 _LARGEST_EXPONENT = 64
+_LARGEST_NUMBER = 4096  # bits
 Place = tuple[int, str]  # side (0 or 1) and name
-
-
-@dataclass(frozen=True)
-class Base:
-    """A number that the user of both rules is free to choose, and its domain.
-
-    Args:
-        constant: whether it keeps its value in all steps.
-        switch: whether it is zero in all steps or in none.
-    """
-
-    symbol: sympy.Symbol
-    low: float = 0.0
-    high: float = math.inf
-    low_open: bool = False
-    high_closed: bool = False
-    integer: bool = False
-    constant: bool = False
-    switch: bool = False
-    trials: tuple[float, ...] = ()
-
-    def contains(self, value: float) -> bool:
-        above = value > self.low if self.low_open else value >= self.low
-        below = value <= self.high if self.high_closed else value < self.high
-        return above and below and math.isfinite(value) and (not self.integer or value == int(value))
-
-    @property
-    def unit(self) -> bool:
-        """Whether it lies in [0, 1)."""
-        return self.low >= 0 and (self.high < 1 or (self.high == 1 and not self.high_closed))
-
-    def with_domain(self, **domain) -> Base:
-        """The same number in a smaller domain; its symbol says what sympy can know of it."""
-        new = replace(self, **domain)
-        sign = {"real": True}
-        if new.low >= 0:
-            sign = {"positive": True} if new.low_open or new.low > 0 else {"nonnegative": True}
-        symbol = sympy.Symbol(self.symbol.name, integer=True if new.integer else None, **sign)
-        return replace(new, symbol=symbol)
-
-
-@dataclass(frozen=True)
-class Claim:
-    """That two rules give the same parameters: everything that the claim supposes, with all names resolved.
-
-    Args:
-        steps: the two rules under the chosen options.
-        labels: what goes before the names of their state variables.
-        values: of each rule, its hyperparameters in terms of the bases (and of t).
-        bases: the free numbers, by name.
-        relations: inequalities between them.
-        gradient: what the second rule gets where the first one gets g.
-        parameter: a side and its parameter in terms of the other side's; None where both are the same, and
-            ``"found"`` where a relation is to be looked for.
-        only_step: the only step in which parameters are compared; the second rule then starts every step
-            at the parameter of the first.
-        supposed: conditions that nobody gave, in words.
-        case: the case of a proof by cases that this is, in words.
-    """
-
-    steps: tuple[Step, Step]
-    labels: tuple[str, str]
-    values: tuple[Mapping[str, sympy.Expr], Mapping[str, sympy.Expr]]
-    bases: Mapping[str, Base]
-    relations: tuple[Relational, ...] = ()
-    gradient: sympy.Expr = GRADIENT
-    parameter: tuple[int, sympy.Expr] | str | None = None
-    only_step: int | None = None
-    given: tuple[str, ...] = ()
-    supposed: tuple[str, ...] = ()
-    case: tuple[str, ...] = ()
-
-    def state_symbol(self, side: int, name: str) -> sympy.Symbol:
-        """The value of a state variable before a step."""
-        return sympy.Symbol(f"{self.labels[side]}.{name}", real=True)
-
-    def parameter_symbol(self, side: int) -> sympy.Symbol:
-        return PARAMETER if self.parameter is None else sympy.Symbol(f"{self.labels[side]}.p", real=True)
-
-    def restricted(self, name: str, zero: bool) -> Claim:
-        """The case that one base is zero in all steps, or in none."""
-        base = self.bases[name]
-        bases = {k: b for k, b in self.bases.items() if k != name}
-        new: sympy.Expr = sympy.S.Zero
-        if not zero:
-            bases[name] = replace(base.with_domain(low_open=True), switch=False)
-            new = bases[name].symbol
-
-        def put(e: sympy.Basic):
-            return e.xreplace({base.symbol: new})
-
-        parameter = self.parameter
-        if isinstance(parameter, tuple):
-            parameter = (parameter[0], put(parameter[1]))
-        return replace(
-            self,
-            values=tuple({k: put(e) for k, e in side.items()} for side in self.values),
-            bases=bases,
-            relations=tuple(r for r in map(put, self.relations) if isinstance(r, Relational)),
-            gradient=put(self.gradient),
-            parameter=parameter,
-            case=(*self.case, f"{name} = 0" if zero else f"{name} > 0"),
-        )
 
 
 def read(a: UpdateRule, b: UpdateRule, given: Sequence[str] = ()) -> Claim:
@@ -147,6 +46,7 @@ def read(a: UpdateRule, b: UpdateRule, given: Sequence[str] = ()) -> Claim:
     Raises:
         RuleError: a condition that cannot be read, or that contradicts another one or a domain.
     """
+    given = (given,) if isinstance(given, str) else given
     reader = _Reader((a, b))
     for condition in given:
         for part in re.split(r"\s+and\s+|[,;]", condition):
@@ -345,13 +245,16 @@ class _Reader:
         def below(child: ast.AST) -> sympy.Expr:
             return self.walk(child, side, defined, variables)
 
-        if isinstance(node, ast.Constant) and type(node.value) in (int, float):
+        if isinstance(node, ast.Constant) and isinstance(node.value, int | float) and not isinstance(node.value, bool):
             return sympy.Rational(str(node.value)) if math.isfinite(node.value) else sympy.oo
         if isinstance(node, ast.BinOp) and type(node.op) in _BINARY:
             left, right = below(node.left), below(node.right)
             if isinstance(node.op, ast.Pow) and right.is_number and abs(right) > _LARGEST_EXPONENT:
                 raise self.fail(f"the exponent {right} is too large")
-            return _BINARY[type(node.op)](left, right)
+            value = _BINARY[type(node.op)](left, right)
+            if value.is_Rational and value.p.bit_length() + value.q.bit_length() > _LARGEST_NUMBER:
+                raise self.fail("a number in it is too large")
+            return value
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
             value = below(node.operand)
             return -value if isinstance(node.op, ast.USub) else value
@@ -393,11 +296,13 @@ class _Reader:
         resolved = {place: self.resolve(place) for place in places}
         bases = self.bases(places, resolved)
         named = {_placeholder(place): base.symbol for place, base in bases.items()}
-        values = tuple({name: resolved[side, name].xreplace(named) for s, name in places if s == side} for side in (0, 1))
+        first, second = (
+            {name: resolved[side, name].xreplace(named) for s, name in places if s == side} for side in (0, 1)
+        )
         claim = Claim(
             steps=(a.step(self.options[0]), b.step(self.options[1])),
             labels=labels,
-            values=values,
+            values=(first, second),
             bases={base.symbol.name: base for base in bases.values()},
             gradient=self.final(self.gradient, resolved, named, labels),
             parameter=self.parameter,
@@ -430,7 +335,7 @@ class _Reader:
                 if self.hyperparameter((1 - side, h.name)) or place in self.mentioned or h.absent is None:
                     continue
                 self.bindings[place] = sympy.Rational(str(h.absent))
-                supposed.append(f"{h.name} = {h.absent:g}, which only {rule.name} has")
+                supposed.append(f"{h.name} = {h.absent:g} (only {rule.name} has it)")
         return tuple(supposed)
 
     def resolve(self, place: Place, above: tuple[Place, ...] = ()) -> sympy.Expr:
@@ -450,8 +355,8 @@ class _Reader:
         for place in free:
             side, name = place
             twin = (1 - side, name) in free
-            base = Base(sympy.Symbol(f"{'ab'[side]}.{name}" if twin else name, real=True), low=-math.inf)
-            bases[place] = base
+            own = twin or name == DONE.name
+            bases[place] = Base(sympy.Symbol(f"{'ab'[side]}.{name}" if own else name, real=True), low=-math.inf)
         for place in places:
             h, value = self.hyperparameter(place), resolved[place]
             assert h is not None
@@ -510,7 +415,7 @@ class _Reader:
         return replace(
             claim,
             bases=bases,
-            values=tuple({k: e.xreplace(symbols) for k, e in side.items()} for side in claim.values),
+            values=claim.with_values(lambda e: e.xreplace(symbols)),
             gradient=claim.gradient.xreplace(symbols),
             parameter=parameter,
             relations=tuple(r for r in relations if isinstance(r, Relational)),

@@ -10,14 +10,12 @@ from typing import Any
 import flint
 import sympy
 
-from reference.equivalence.conditions import Claim
+from reference.equivalence.claim import DONE, Claim
 from reference.equivalence.zero import RELATIONS, Algebra, Facts, exact, signs_of
 from reference.lowering.ball import lower_to_balls
 from reference.rule import GRADIENT, PARAMETER, STEP_COUNT, Assignment, StateVariable, Step, unset_symbol
 
 ALWAYS, NEVER, SOMETIMES = "always", "never", "sometimes"
-# steps made so far
-DONE = sympy.Symbol("n", integer=True, positive=True)
 
 
 def facts_of(claim: Claim) -> Facts:
@@ -232,4 +230,3 @@ def within(claim: Claim, values: Sequence[Mapping[str, Any]], numbers: Mapping[s
     named = {b.symbol: sympy.Rational(numbers[name]) for name, b in claim.bases.items()}
     named[STEP_COUNT] = sympy.Integer(t)
     return all(r.xreplace(named) == True for r in claim.relations)  # noqa: E712
-

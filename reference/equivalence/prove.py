@@ -14,8 +14,8 @@ from itertools import product
 
 import sympy
 
-from reference.equivalence.conditions import Claim
-from reference.equivalence.machine import DONE, NEVER, Machine, facts_of
+from reference.equivalence.claim import DONE, Claim
+from reference.equivalence.machine import NEVER, Machine, facts_of
 from reference.equivalence.search import Relation, relations, singular
 from reference.equivalence.zero import Facts, exact, is_zero, signs_of
 from reference.rule import PARAMETER, STEP_COUNT, RuleError
@@ -91,7 +91,9 @@ def _prove_case(claim: Claim, stage: Callable[[str], None]) -> tuple[Proof | Non
         bad = sorted({name for r in candidate for name in singular(r.value, claim)})
         if bad:
             if split is None:
-                split = next((name for name in bad if name in claim.bases and claim.bases[name].constant), None)
+                split = next(
+                    (n for n in bad if n in claim.bases and claim.bases[n].constant and claim.bases[n].low == 0), None
+                )
             continue
         stage(_in_case("checking a change of variables", claim))
         proof = _Induction(claim, machines, candidate).proof()
@@ -165,7 +167,7 @@ class _Induction:
         claim = self.claim
         count = sympy.S.One if first else DONE + 1
         varying = {b.symbol for b in claim.bases.values() if not b.constant}
-        earlier = {s: sympy.Symbol(f"{s.name}_before", **s.assumptions0) for s in varying}
+        earlier = {s: sympy.Symbol(f"{s.name} before", **s.assumptions0) for s in varying}
         before = {} if first else {r.symbol: r.value.xreplace(earlier) for r in self.found}
         if first:
             before = self.start()

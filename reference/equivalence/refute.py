@@ -8,15 +8,16 @@ program is made as small and plain as it can be.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from random import Random
 from typing import Any
 
 import flint
 import sympy
 
-from reference.equivalence.conditions import Base, Claim
+from reference.equivalence.claim import Base, Claim
 from reference.equivalence.machine import Moment, Runner, within
 from reference.rule import GRADIENT, PARAMETER, STEP_COUNT, unset_symbol
 
@@ -72,8 +73,8 @@ class _Program:
     bases: tuple[Mapping[str, float], ...]
 
 
-def refute(claim: Claim, seed: int = 0) -> Counterexample | None:
-    """A counterexample to a claim, or None when none was found.
+def refute(claim: Claim, seed: int = 0, programs: int = PROGRAMS) -> Counterexample | None:
+    """A counterexample to a claim, or None when none was found in so many programs.
 
     Raises:
         RuleError: a rule has something that ball arithmetic does not know.
@@ -82,21 +83,15 @@ def refute(claim: Claim, seed: int = 0) -> Counterexample | None:
         return None  # that no relation exists is not shown by a program
     with flint.ctx.workprec(PRECISION):
         runner = Runner(claim)
-        found = max(
-            (p for p in _first(_failing(runner, Random(seed)), 8)), key=lambda p: _visibility(runner, p), default=None
-        )
+        some = islice(_failing(runner, Random(seed), programs), 8)
+        found = max(some, key=lambda p: _visibility(runner, p), default=None)
         if found is None:
             return None
         return _record(runner, _shrunk(runner, found))
 
 
-def _first(programs: Iterator[_Program], count: int) -> Iterator[_Program]:
-    for _, program in zip(range(count), programs, strict=False):
-        yield program
-
-
-def _failing(runner: Runner, random: Random) -> Iterator[_Program]:
-    for index in range(PROGRAMS):
+def _failing(runner: Runner, random: Random, programs: int) -> Iterator[_Program]:
+    for index in range(programs):
         length = _LENGTHS[index % len(_LENGTHS)] if runner.claim.only_step is None else runner.claim.only_step
         program = _drawn(runner.claim, random, length)
         last = None if program is None else _differs(runner, program)
@@ -106,7 +101,7 @@ def _failing(runner: Runner, random: Random) -> Iterator[_Program]:
 
 def _drawn(claim: Claim, random: Random, length: int) -> _Program | None:
     numbers = {name: draw(base, random) for name, base in claim.bases.items()}
-    steps = []
+    steps: list[dict[str, float]] = []
     for _ in range(length):
         for name, base in claim.bases.items():
             if steps and not base.constant and random.random() < 0.3:
@@ -164,21 +159,31 @@ def _differs(runner: Runner, program: _Program) -> int | None:
             if not a.overlaps(b):
                 return t
         else:
-            if a.is_finite() != b.is_finite() and _undefined(runner.claim, program, t, 1 if a.is_finite() else 0):
-                return t
-            return None
+            return (
+                t
+                if a.is_finite() != b.is_finite() and _undefined(runner.claim, program, t, int(a.is_finite()))
+                else None
+            )
     return None
 
 
 def _undefined(claim: Claim, program: _Program, t: int, side: int) -> bool:
-    """Whether one rule certainly has no value after step t: exact arithmetic divides by zero."""
-    if claim.parameter is not None:
+    """Whether one rule certainly has no value after step t, which balls alone cannot tell."""
+    if claim.parameter is not None or claim.only_step is not None:
         return False
+    try:
+        return _without_value(claim, program, side) == t
+    except (TypeError, ValueError, ArithmeticError):
+        return False  # sympy compared something that is no number
+
+
+def _without_value(claim: Claim, program: _Program, side: int) -> int | None:
+    """The first step that in exact arithmetic divides by zero or takes the root of a negative number."""
     rule = claim.steps[side].rule
     step = claim.steps[side]
     now: dict[str, sympy.Expr] = {}
     p: sympy.Expr = sympy.Rational(program.start)
-    for count in range(1, t + 1):
+    for count in range(1, len(program.gradients) + 1):
         named = {b.symbol: sympy.Rational(program.bases[count - 1][name]) for name, b in claim.bases.items()}
         named[STEP_COUNT] = sympy.Integer(count)
         values: dict[sympy.Basic, Any] = {}
@@ -200,11 +205,9 @@ def _undefined(claim: Claim, program: _Program, t: int, side: int) -> bool:
             if s.needs is None or by_name[s.needs] != 0:
                 now[s.name] = values[step.new_symbol(s.name)]
         p = values[step.new_symbol("p")]
-        if p.has(sympy.nan, sympy.zoo, sympy.oo):
-            return count == t
-        if claim.only_step is not None:
-            return False
-    return False
+        if p.has(sympy.nan, sympy.zoo, sympy.oo) or p.is_real is False:
+            return count
+    return None
 
 
 def _visibility(runner: Runner, program: _Program) -> float:
@@ -263,10 +266,10 @@ def _simpler(claim: Claim, program: _Program) -> Iterator[_Program]:
             yield replace(program, bases=tuple({**b, name: value} for b in program.bases))
         for k in range(1, length):
             after = program.bases[k - 1][name]
-            yield _with_base(program, name, lambda i, k=k: i == k, after)
+            yield _with_base(program, name, range(k, k + 1), after)
             for value in _PLAIN:
-                yield _with_base(program, name, lambda i, k=k: i >= k, value)
-                yield _with_base(program, name, lambda i, k=k: i < k, value)
+                yield _with_base(program, name, range(k, length), value)
+                yield _with_base(program, name, range(k), value)
     for value in _PLAIN:
         yield replace(program, start=value)
         for k in range(length):
@@ -275,10 +278,9 @@ def _simpler(claim: Claim, program: _Program) -> Iterator[_Program]:
             yield replace(program, gradients=tuple(gradients))
 
 
-def _with_base(program: _Program, name: str, where: Callable[[int], bool], value: float) -> _Program:
-    return replace(
-        program, bases=tuple({**b, name: value} if where(i) else b for i, b in enumerate(program.bases))
-    )
+def _with_base(program: _Program, name: str, steps: range, value: float) -> _Program:
+    bases = tuple({**b, name: value} if i in steps else b for i, b in enumerate(program.bases))
+    return replace(program, bases=bases)
 
 
 def _distinct(values: Sequence[float]) -> tuple[float, ...]:
@@ -293,9 +295,12 @@ def _record(runner: Runner, program: _Program) -> Counterexample:
     def number(x: Any) -> float:
         return float(x.mid()) if x.is_finite() else math.nan
 
+    def numbers(values: Mapping[str, Any]) -> dict[str, float]:
+        return {name: number(x) for name, x in values.items()}
+
     steps = tuple(
         CounterStep(
-            hyperparameters=tuple({k: number(x) for k, x in side.items()} for side in m.values),
+            hyperparameters=(numbers(m.values[0]), numbers(m.values[1])),
             gradients=(number(m.gradients[0]), number(m.gradients[1])),
             parameters=(number(m.parameters[0]), number(m.parameters[1])),
         )
@@ -311,4 +316,3 @@ def _record(runner: Runner, program: _Program) -> Counterexample:
         difference=number(abs(a - b)),
         reseated=claim.only_step is not None,
     )
-

@@ -20,8 +20,8 @@ import flint
 import numpy as np
 import sympy
 
-from reference.equivalence.conditions import Base, Claim
-from reference.equivalence.machine import DONE, Machine, Runner, facts_of
+from reference.equivalence.claim import DONE, Base, Claim
+from reference.equivalence.machine import Machine, Runner, facts_of
 from reference.equivalence.refute import PRECISION
 from reference.equivalence.zero import signs_of
 
@@ -62,7 +62,9 @@ def relations(claim: Claim, machines: Sequence[Machine], seed: int = 0) -> Itera
             shift = [_parameter(claim, machines, samples)]
     yield _solved([*(r for r in found if r is not None), *(r for r in shift if r is not None)], claim)
     with flint.ctx.workprec(PRECISION):
-        back = [_explained(claim, machines[::-1], machines[0].symbols[s.name], s.name, samples) for s in machines[0].state]
+        back = [
+            _explained(claim, machines[::-1], machines[0].symbols[s.name], s.name, samples) for s in machines[0].state
+        ]
         shift = [_parameter(claim, machines[::-1], samples)] if claim.parameter == "found" else []
     yield _solved([*(r for r in back if r is not None), *(r for r in shift if r is not None)], claim)
 
@@ -198,20 +200,23 @@ def _combination(
     pooled = _Sample({}, 0, [sample.ends[0] for sample in samples])
     for support in simple:
         fixed = _coefficients(target, support, pooled) if samples else None
-        numbers = [_rational(float(c.mid())) for c in fixed or ()]
-        if numbers and all(x is not None for x in numbers):
-            return Relation(target, sympy.Add(*(x * e for x, e in zip(numbers, support, strict=True))))
+        simple_ones = [_rational(float(c.mid())) for c in fixed or ()]
+        if simple_ones and None not in simple_ones:
+            return Relation(target, sympy.Add(*(x * e for x, e in zip(simple_ones, support, strict=True))))
     return None
 
 
-def _coefficients(
-    target: sympy.Symbol, support: Sequence[sympy.Expr], sample: _Sample
-) -> list[flint.arb] | None:
+def _coefficients(target: sympy.Symbol, support: Sequence[sympy.Expr], sample: _Sample) -> list[flint.arb] | None:
     """Coefficients that hold in all runs of a sample; a run with another gradient refutes accidents."""
     size = len(support)
-    rows = [[_evaluated(e, end) for e in support] for end in sample.ends]
     wanted = [end[target] for end in sample.ends]
-    if size + 2 > len(rows) or any(x is None for row in rows for x in row):
+    rows: list[list[flint.arb]] = []
+    for end in sample.ends:
+        row = [x for e in support if (x := _evaluated(e, end)) is not None]
+        if len(row) < size:
+            return None
+        rows.append(row)
+    if size + 2 > len(rows):
         return None
     if size == 1:
         if any(row[0].contains(0) for row in rows):

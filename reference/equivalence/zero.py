@@ -132,11 +132,19 @@ class Algebra:
 
     # -- generators --
 
-    def generator(self, key: Any, meaning: sympy.Expr, **assumptions: bool) -> sympy.Symbol:
+    def generator(self, key: Any, meaning: sympy.Expr, unit: bool | None = None, **assumptions: bool) -> sympy.Symbol:
+        """The symbol for a key. What is known of it in this case is a part of the key, and of no other case.
+
+        Args:
+            unit: whether it is in [0, 1), and then whether 1 belongs to it as well.
+        """
+        key = (key, unit, *assumptions)
         if key not in self.tables.symbols:
-            name = f"_{len(self.tables.symbols)}"
+            name = f"#{len(self.tables.symbols)}"
             self.tables.symbols[key] = symbol = sympy.Symbol(name, **(assumptions or {"real": True}))
             self.tables.meaning[symbol] = meaning
+            if unit is not None:
+                self.tables.units[symbol] = unit
         return self.tables.symbols[key]
 
     def original(self, e: sympy.Expr) -> sympy.Expr:
@@ -238,7 +246,9 @@ class Algebra:
         units = [s for s in f.free_symbols if s in self.facts.units or s in self.tables.units]
         numerator = sympy.expand(f)
         for u in units:
-            w = sympy.Symbol(f"{u.name}~", **({"nonnegative": True} if self.tables.units.get(u) else {"positive": True}))
+            w = sympy.Symbol(
+                f"{u.name}~", **({"nonnegative": True} if self.tables.units.get(u) else {"positive": True})
+            )
             powers = sympy.Poly(numerator, u)
             degree = powers.degree()
             numerator = sympy.expand(sympy.Add(*(c * (1 + w) ** (degree - k) for (k,), c in powers.terms())))
@@ -349,11 +359,11 @@ class Algebra:
             return 1 / self.exponential_of(1 / f, exponent)
         strict = self.signs(f) == {POSITIVE}
         meaning = self.original(f) ** self.original(exponent)
-        new = self.generator(("power", f, exponent), meaning, **({"positive": True} if strict else {"nonnegative": True}))
-        unit = f in self.facts.units or (f.is_Rational and f < 1)
-        if unit and self.signs(exponent) <= {POSITIVE, ZERO}:
-            self.tables.units[new] = self.signs(exponent) != {POSITIVE}
-        return new
+        unit = None
+        if (f in self.facts.units or (f.is_Rational and f < 1)) and self.signs(exponent) <= {POSITIVE, ZERO}:
+            unit = self.signs(exponent) != {POSITIVE}
+        sign = {"positive": True} if strict else {"nonnegative": True}
+        return self.generator(("power", f, exponent), meaning, unit, **sign)
 
     def root(self, base: sympy.Expr, q: int) -> sympy.Expr:
         """The q-th root, along the factors that are not negative."""
@@ -391,10 +401,9 @@ class Algebra:
         if f == 1:
             return f
         sign = {"positive": True} if strict else {"nonnegative": True}
-        r = self.generator(("root", q, f), self.original(f) ** sympy.Rational(1, q), **sign)
+        unit = False if f in self.facts.units else self.tables.units.get(f)
+        r = self.generator(("root", q, f), self.original(f) ** sympy.Rational(1, q), unit, **sign)
         self.tables.roots[r] = (q, f)
-        if f in self.facts.units or f in self.tables.units:
-            self.tables.units[r] = self.tables.units.get(f, False)
         return r
 
     def absolute(self, e: sympy.Expr) -> sympy.Expr:
@@ -445,8 +454,8 @@ class Algebra:
         if len(left) == 1:
             return left[0]
         self.split(left[0] - left[1])
-        signs = [self.signs(a) <= {POSITIVE, ZERO} for a in left]
-        nonnegative = any(signs) if way > 0 else all(signs)
+        known = [self.signs(a) <= {POSITIVE, ZERO} for a in left]
+        nonnegative = any(known) if way > 0 else all(known)
         meaning = e.func(*map(self.original, left))
         return self.generator((e.func, frozenset(left)), meaning, **({"nonnegative": True} if nonnegative else {}))
 

@@ -380,6 +380,9 @@ class ArrayCode:
         nonnegative = nonnegative or a.nonnegative
         inside = a.value if nonnegative else self.let(f"xp.maximum({a.value}, 0.0)")
         value = self.let(f"xp.sqrt({inside})")
+        if not nonnegative and a.error is not None:
+            # below zero by more than rounding there is no root
+            value = self.let(f"xp.where({a.value} + {a.error} < 0, math.nan, {value})")
         if a.error is None:
             passed = ""
         elif nonnegative:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import sympy
-from sympy import Abs, Max, Min, Piecewise, sign
+from sympy import Abs, Eq, Max, Min, Ne, Piecewise, sign
 from sympy.core.relational import Relational
 
 from reference.rule import GRADIENT, PARAMETER, STEP_COUNT
@@ -22,7 +22,8 @@ def slip_edits(e: Equations) -> Iterator[Edit]:
     for a in e.assignments:
         yield from _signs(e, a.name)
         yield from _powers(e, a.name)
-        yield from _choices(e, a.name)
+        yield from _choices(e, a.name, equal=True)
+        yield from _swapped_cases(e, a.name)
         yield from _constants(e, a.name)
     yield from _sign_of_all(e)
     yield from _taken_in(e)
@@ -137,10 +138,18 @@ def _powers(e: Equations, name: str) -> Iterator[Edit]:
             yield Edit(f"variance.floored.{name}", f"{spoken(node)} is kept from being negative", floor)
 
 
-def _choices(e: Equations, name: str) -> Iterator[Edit]:
-    """Conditions and branches."""
+def branch_edits(e: Equations) -> Iterator[Edit]:
+    """Cases that depend on how large something is, never or always taken."""
+    for a in e.assignments:
+        yield from _choices(e, a.name, equal=False)
+
+
+def _choices(e: Equations, name: str, equal: bool) -> Iterator[Edit]:
+    """Branches that are never or always taken; those that something is equal for, or the others."""
     for node in e.nodes(name, Piecewise):
         for value, condition in node.args[:-1]:
+            if isinstance(condition, Eq | Ne) != equal:
+                continue
             text = spoken(condition)
             rest = [(v, c) for v, c in node.args if c != condition]
             other = rest[0][0] if len(rest) == 1 else Piecewise(*rest, evaluate=False)
@@ -154,6 +163,11 @@ def _choices(e: Equations, name: str) -> Iterator[Edit]:
                 f"the case {text} is always taken in the equation for {name}",
                 e.swap({node: value}, [name]),
             )
+
+
+def _swapped_cases(e: Equations, name: str) -> Iterator[Edit]:
+    """Neighbouring branches in each other's place, and other conditions."""
+    for node in e.nodes(name, Piecewise):
         for k in range(len(node.args) - 1):
             (v, c), (w, d) = node.args[k], node.args[k + 1]
             branches = [*node.args[:k], (w, c), (v, d), *node.args[k + 2 :]]
@@ -333,6 +347,9 @@ def _factors(e: Equations, name: str, alias: Change) -> Iterator[Slip]:
                     rest * shown,
                 )
                 yield "divisor.twice", text, f"{where} is divided by {spoken(named)} twice", node, node * factor
+                if not e.is_scalar(shown):
+                    rooted = f"{where} is divided by the root of {spoken(named)}"
+                    yield "divisor.root", text, rooted, node, rest / sympy.sqrt(shown)
             else:
                 yield "factor.missing", text, f"the factor {spoken(named)} is missing in {where}", node, rest
                 yield (

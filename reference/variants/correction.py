@@ -19,11 +19,14 @@ def correction_edits(e: Equations) -> Iterator[Edit]:
     groups = [("", found)] if found else []
     if len(found) > 1:
         groups += [(f".{_of(c)}", (c,)) for c in found]
-    for c in found:
-        yield from _roots(e, c)
-    for suffix, group in groups:
-        for key, sentence, change in _forms(group):
-            yield Edit(f"correction.{key}{suffix}", sentence, e.swap(change))
+    forms = [(suffix, *form) for suffix, group in groups for form in _forms(group)]
+    keys = list(dict.fromkeys(key for _, key, _, _ in forms))
+    for number, wanted in enumerate(keys):
+        for suffix, key, sentence, change in forms:
+            if key == wanted:
+                yield Edit(f"correction.{key}{suffix}", sentence, e.swap(change))
+        for c in found if number == 0 else ():
+            yield from _roots(e, c)
     yield from _swapped(e, found)
     yield from _kept_in_state(e, found)
     yield from _one_place(e, found)

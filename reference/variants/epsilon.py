@@ -90,15 +90,23 @@ def epsilon_edits(e: Equations) -> Iterator[Edit]:
         if not group:
             continue
         forms = _INSIDE if group[0].inside else _OUTSIDE
+        if len(group) > 1:
+            # what is missing in one divisor alone is hard to tell from what is missing in all
+            for s in group:
+                yield Edit(f"epsilon.missing.{_what(e, s)}", _missing(e, s), e.swap({s.node: s.rest}, [s.name]))
         for key, (sentence, form) in forms.items():
             changed = _applied(e, group, form)
             if changed is not None:
                 text = sentence.format(h=spoken(group[0].symbol))
-                yield Edit(f"epsilon.{key}{suffix}", f"{text}{f', in the divisor{where}' if where else ''}", changed)
+                yield Edit(f"epsilon.{key}{suffix}", f"{text}{f', in the root{where}' if where else ''}", changed)
         yield from _elsewhere(e, group, suffix, where)
     for site in sites:
         if site not in roots:
             yield from _in_state(e, site)
+
+
+def _missing(e: Equations, site: Epsilon) -> str:
+    return f"{spoken(site.symbol)} is missing, where it is added to {_what(e, site)}"
 
 
 def _what(e: Equations, site: Epsilon) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import sympy
 from sympy import Eq, Piecewise
 
-from reference.rule import PARAMETER, unset_symbol
+from reference.rule import PARAMETER, STEP_COUNT, unset_symbol
 from reference.variants.equations import Edit, Equations
 from reference.variants.roles import Inflow, increments, inflows, step_sizes
 from reference.variants.words import spoken
@@ -40,6 +40,12 @@ def step_size_edits(e: Equations) -> Iterator[Edit]:
     )
     yield Edit("step.doubled", "the step is doubled", e.define("p", rest + sympy.Add(*(2 * t for t in moving))))
     yield Edit("step.halved", "the step is halved", e.define("p", rest + sympy.Add(*(t / 2 for t in moving))))
+    for key, text, factor in (
+        ("root_of_count", "the root of t", 1 / sympy.sqrt(STEP_COUNT)),
+        ("count", "t", 1 / STEP_COUNT),
+    ):
+        fading = e.define("p", rest + sympy.Add(*(_times(t, factor) for t in moving)))
+        yield Edit(f"step.over_{key}", f"the step is divided by {text}, the step count", fading)
     for rate in step_sizes(e):
         text = spoken(rate)
         for key, sentence, factor in (
@@ -154,6 +160,10 @@ def _buffer(e: Equations, i: Inflow) -> Iterator[Edit]:
     keep, name = spoken(i.keep), i.name
     forms = {
         "average": (f"{name} is an average: what is new enters with 1 - {keep}", i.made(i.keep, i.gain * (1 - i.keep))),
+        "swapped": (
+            f"{keep} weighs what is new in {name}, and 1 - {keep} what is old",
+            i.made(1 - i.keep, i.gain * i.keep),
+        ),
         "on_fresh": (f"{keep} multiplies what is new and not {name}, which never decays", i.made(1, i.gain * i.keep)),
         "on_both": (f"{keep} multiplies what is new as well as {name}", i.made(i.keep, i.gain * i.keep)),
         "forgotten": (f"{name} has no memory: it is what is new", i.gain * i.fresh),

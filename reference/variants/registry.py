@@ -31,6 +31,7 @@ from reference.variants.field import row_of
 # from most to least likely
 NAMED: tuple[Rewrite, ...] = (
     epsilon.epsilon_edits,
+    arithmetic.branch_edits,
     correction.correction_edits,
     decay.decay_edits,
     options.ignored_edits,

@@ -16,37 +16,52 @@ from reference.rule import GRADIENT, PARAMETER, STEP_COUNT, Step, UpdateRule, un
 from reference.variants.difference import Scenes, evaluate
 from reference.variants.equations import prepare
 
-# of the elements, those that must be near
-SHARE = 0.75
+# of the elements that tell something, those that must be near
+SHARE = 0.5
 # how near, relative to what a step has changed
 SLACK = 2.0**-6
+# an element tells something where it has moved by so many roundings
+ROOM = 2.0**12
+# numbers that all elements share may be kept in float32
+SCALAR = 2.0**-24
 
 
 def resembles(step: Step, before: Mapping[str, Any], after: Mapping[str, Any], unit: float = 2.0**-53) -> bool:
-    """Whether a recorded step may be one of this rule: most elements are near what it says.
+    """Whether a recorded step may be one of this rule: where a step moves an element at all, most are near.
 
     Args:
         step: the assignments of the rule, or of a variant of it.
         before: every symbol before the step by name, as the oracle has it; ``NAME_unset`` where the rule asks for it.
-            State that it does not name has its initial value.
+            State that it does not name has its initial value in the first step; after that nothing can be said.
         after: what the step made: ``"p"`` and the state variables that could be seen.
         unit: unit roundoff of the dtype that the numbers come from.
     """
+    if before["t"] != 1 and any(s.name not in before for s in step.state):
+        return True  # it remembers something that nobody has recorded
     values = _values(step, before)
     results = evaluate(step.assignments, values)
+    finite = np.isfinite(np.asarray(before["p"], dtype=float))
     for name in step.outputs:
         needs = next((s.needs for s in step.state if s.name == name), None)
         if name not in after or (needs is not None and before[needs] == 0):
             continue
         got = np.asarray(after[name], dtype=float)
-        old = np.asarray(before.get(name, 0.0), dtype=float)
+        old = np.asarray(values[PARAMETER if name == "p" else _symbol(step, name)], dtype=float)
+        coarse = unit if got.ndim else max(unit, SCALAR)
         with np.errstate(all="ignore"):
-            wrong = np.abs(results[step.new_symbol(name)] - got)
-            near = wrong <= SLACK * np.abs(got - old) + 64 * unit * (np.abs(got) + np.abs(old))
-            near |= ~np.isfinite(got) | ~np.isfinite(old)
-        if np.mean(near) < SHARE:
+            due = np.asarray(results[step.new_symbol(name)], dtype=float)
+            moved = np.fmax(np.abs(got - old), np.abs(due - old))
+            telling = (
+                (moved > ROOM * coarse * (np.abs(got) + np.abs(old))) & np.isfinite(got) & (finite | (got.ndim == 0))
+            )
+            near = np.isfinite(due) & (np.abs(due - got) <= SLACK * moved)
+        if np.count_nonzero(near & telling) < SHARE * np.count_nonzero(telling):
             return False
     return True
+
+
+def _symbol(step: Step, name: str) -> sympy.Symbol:
+    return next(s.symbol for s in step.state if s.name == name)
 
 
 def _values(step: Step, before: Mapping[str, Any]) -> dict[sympy.Basic, Any]:

@@ -136,7 +136,7 @@ WRONG_BEYOND: tuple[Specimen, ...] = (
     *_wrong(
         "meetings",
         "sgd",
-        groups_meetings="EditsAfterLoadIgnored LateGroupAfterLoadClearsState SavingSkipsFrozen SavingRoundsTensorLr "
+        groups_meetings="EditsAfterLoadIgnored LateGroupAfterLoadClearsState SavingRoundsTensorLr "
         "MaximizeOfFirstGroup",
     ),
     *_wrong("meetings", "adam", parity_default="DecayForgottenByDefault"),

@@ -47,6 +47,7 @@ CAPABILITIES = (
     "complex",
     "sparse",
     "compile",
+    "separate",
 )
 
 
@@ -114,6 +115,8 @@ IDS = (
     "groups.split",
     "groups.bystander",
     "groups.empty",
+    "groups.absent",
+    "groups.live",
     "groups.arguments",
     "state.round_trip",
     "state.complete",

@@ -5,13 +5,16 @@ What is promised is in verify.promises, one function for each check; here they a
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 
-from verify.checks import check
+from verify.checks import IDS, check
 from verify.checks.context import Context, Finding, Report
 from verify.checks.judged import judged
 from verify.checks.programs import differing_groups, first_trials, settings
@@ -24,7 +27,7 @@ from verify.outcome import Outcome
 from verify.program import Filling, Parameter, Program, Repeat, Step
 from verify.promise_case import case_for
 from verify.promises import PROMISES
-from verify.promises.case import Broken, Case, NotOffered, build, fresh
+from verify.promises.case import Broken, Case, NotOffered, build, fresh, give
 from verify.subject import SUBJECT_ERRORS
 from verify.traced import compiled_slack
 from verify.trajectory import Refused
@@ -39,12 +42,15 @@ GRADIENTS = ((0.5, 1.0, -1.0, 2.0, 0.25, -0.75), (-0.25, 0.5, 1.5, -1.0, 1.0, 0.
 
 @check(
     "contract.side_effects",
-    "Importing, building and stepping changes no setting of torch, draws no random numbers and prints nothing.",
+    "Importing, building and stepping changes no setting of torch, Python or numpy, draws no random numbers and prints "
+    "nothing.",
     dtypes=("float32",),
 )
 def side_effects(context: Context) -> Report:
-    """Torch's default dtype, grad mode, thread count, random state and own functions are compared
-    before and after; what was printed to stdout is caught.
+    """Torch's default dtype, grad mode, thread count, other settings and own functions, the random states of torch,
+    Python and numpy, numpy's handling of errors, the warning filters, the garbage collector, the environment and the
+    working directory are compared before and after; what was printed to stdout is caught. A warning in every step
+    is a note.
 
     Every other cell is guarded too: what it finds changed is put back and reported there.
     """
@@ -56,9 +62,35 @@ def side_effects(context: Context) -> Report:
     )
     with Guard() as guard:
         report.record(run_program(context.loaded, program, judge="p", in_subject=context.in_subject))
-    for change in guard.changes:
+    plainly = _plain_steps(context, program, report)
+    for change in guard.changes or plainly:
         return report.fail(Finding(change, program))
     return report
+
+
+def _plain_steps(context: Context, program: Program, report: Report) -> list[str]:
+    """What building and three steps change outside the block that silences warnings and numpy's errors."""
+    case = case_for(context.loaded, program)
+    warned: list[set[str]] = []
+    with warnings.catch_warnings(record=True) as caught, np.errstate(**_NUMPYS):
+        warnings.simplefilter("always")
+        with Guard() as guard, suppress(*SUBJECT_ERRORS):
+            context.in_subject(True)
+            params = fresh(case)
+            optimizer = build(case, params)
+            for k in range(3):
+                give(case, params, k)
+                before = len(caught)
+                optimizer.step()
+                warned.append({f"{w.category.__name__}: {w.message}" for w in caught[before:]})
+        context.in_subject(False)
+    for text in sorted(set.intersection(*warned)) if len(warned) == 3 else ():
+        report.notes.append(f"it warns in every step: {' '.join(text.split())[:200]}")
+    return guard.changes
+
+
+# what numpy does about errors unless it is told otherwise
+_NUMPYS = {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"}
 
 
 # -- what promises are tried on --------------------------------------------------------------
@@ -121,6 +153,13 @@ def _few(context: Context) -> Iterator[Program]:
         yield _program(context, [values], options, parameters)
 
 
+def _compilable(context: Context) -> Iterator[Program]:
+    """One parameter; at quick, under all options together alone."""
+    chosen = list(settings(context))
+    for options, values in chosen[-1:] if context.budget.name == "quick" else [chosen[0], *chosen[1:][-1:]]:
+        yield _program(context, [values], options, (Parameter((3, 2), 0, Filling(values=VALUES)),))
+
+
 # -- trying them -----------------------------------------------------------------------------
 
 
@@ -160,6 +199,8 @@ def keep(context: Context, program: Program, promise: Promise, *, clocked: bool 
 
 
 def _register(id: str, claim: str, programs: Callable[[Context], Iterator[Program]] = _ordinary, **facts: Any) -> None:
+    if id not in IDS:
+        return
     promise = PROMISES[id]
 
     def judge(context: Context, program: Program) -> str | None:
@@ -209,6 +250,18 @@ _register(
     "With torch's gradient scaler a step is what it is without, and a step with infinite gradients does nothing.",
 )
 _register("contract.neighbours", "Two optimizers of the class do not influence each other.", _few)
+_register("contract.lr_types", "An lr that is an int or a number of numpy does what the float does.", _few)
+_register(
+    "contract.tensor_lr",
+    "An lr that is a tensor does what the float does, also when it is filled anew between steps, or is refused in words.",
+    _few,
+    needs=("tensor_lr",),
+)
+_register(
+    "contract.memory",
+    "A step holds no loss and no gradient, its tensors do not grow, and it reads no memory that was never written.",
+    _few,
+)
 
 
 # -- compiled code ---------------------------------------------------------------------------
@@ -217,16 +270,11 @@ _register("contract.neighbours", "Two optimizers of the class do not influence e
 def _compiled(context: Context, program: Program) -> Outcome:
     """The outcome of one program. The compiler patches torch when it is first used; that is undone."""
     outcome = Outcome()
-    promise = PROMISES["contract.compile"]
     with quiet(), Guard():
         torch.compile(lambda x: x + 1, backend="eager")(torch.zeros(1))
         with Guard() as guard:
             try:
-                outcome.broken = keep(context, program, promise, clocked=False)
-                if outcome.broken is not None:
-                    slack = compiled_slack(context.loaded, program)
-                    told = None if slack is None else keep(context, program, promise, clocked=False, slack=slack)
-                    outcome.broken = None if slack is None else told or outcome.broken
+                outcome.broken = _broken_when_compiled(context, program)
             except SubjectRaised as error:
                 if _says_no(error.__cause__):
                     outcome.unsupported = str(error)
@@ -241,6 +289,24 @@ def _compiled(context: Context, program: Program) -> Outcome:
     return outcome
 
 
+def _broken_when_compiled(context: Context, program: Program) -> str | None:
+    """What compiling breaks. Tracing is slow: where the reference can judge, it is done once if all is well."""
+    promise = PROMISES["contract.compile"]
+    slack = None
+    if context.loaded.rule.known:
+        with suppress(SubjectRaised):  # it will raise again
+            slack = compiled_slack(context.loaded, program)
+            if slack is None:
+                return None
+    broken = keep(context, program, promise, clocked=False)
+    if broken is None:
+        return None
+    if not context.loaded.rule.known:
+        compiled_slack(context.loaded, program)  # says why it cannot be judged
+    told = None if slack is None else keep(context, program, promise, clocked=False, slack=slack)
+    return told or broken
+
+
 def _says_no(error: BaseException | None) -> bool:
     """Whether an exception is the subject's own, and says that it cannot be compiled."""
     ours = not type(error).__module__.startswith("torch.")
@@ -249,7 +315,7 @@ def _says_no(error: BaseException | None) -> bool:
 
 def compiling(context: Context) -> Report:
     report, reasons = Report(), []
-    for program in _few(context):
+    for program in _compilable(context):
         outcome = _compiled(context, program)
         report.record(outcome)
         reasons.append(outcome.unsupported or outcome.refused)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
+import torch.utils.deterministic
 
 from verify.another_process import digest, digest_elsewhere
 from verify.checks.context import Context
@@ -12,6 +14,7 @@ from verify.checks.groups import BEHAVIOUR_DTYPES
 from verify.checks.judged import judged, run, same_bits
 from verify.checks.programs import differing_groups, settings
 from verify.program import Filling, Parameter, Program, Step
+from verify.trajectory import Recorder
 
 
 def _programs(context: Context) -> Iterator[Program]:
@@ -53,9 +56,11 @@ def _large(context: Context) -> Iterator[Program]:
 )
 def repeat(context: Context, program: Program) -> str | None:
     """The program is run three times on fresh instances; parameters and state must be the same bits, with torch's
-    random state at another place each time.
+    random state at another place each time. Then with torch's deterministic algorithms, with and without new
+    memory filled with NaN.
 
-    Bugs of this kind: stochastic rounding without a seed, kernels tuned on live tensors, time or id() in the numbers.
+    Bugs of this kind: stochastic rounding without a seed, kernels tuned on live tensors, time or id() in the
+    numbers, torch.empty taken for zeros.
     """
     one = run(context, program)
     state = torch.get_rng_state()
@@ -67,7 +72,24 @@ def repeat(context: Context, program: Program) -> str | None:
                 return found
     finally:
         torch.set_rng_state(state)
-    return None
+    clean, filled = (_with_new_memory(context, program, filled=filled) for filled in (False, True))
+    return same_bits(clean, filled, "with NaN in memory that is new", state=True)
+
+
+def _with_new_memory(context: Context, program: Program, *, filled: bool) -> Recorder:
+    """A run in which memory that nobody has written yet is left as it is, or filled."""
+    deterministic: Any = torch.utils.deterministic
+    settings = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    fills = deterministic.fill_uninitialized_memory
+    try:
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        deterministic.fill_uninitialized_memory = filled
+        found = run(context, program)
+    finally:
+        deterministic.fill_uninitialized_memory = fills
+        torch.use_deterministic_algorithms(settings[0], warn_only=settings[1])
+    found.replayable = False  # a script would have to make the settings
+    return found
 
 
 @judged(

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
+import torch
 
+from reference.rounding import PRECISIONS
 from verify.checks import check
 from verify.checks.context import Context, Report, search, try_all
-from verify.checks.judged import Judge, judged, outcome_of, run, same_bits
-from verify.checks.programs import differing_groups, edits, late_groups, scenarios, settings
-from verify.driver import Unsupported
+from verify.checks.judged import Judge, is_separate, judged, or_not_separate, outcome_of, run, same_bits
+from verify.checks.programs import (
+    differing_groups,
+    edits,
+    edits_without_rule,
+    late_groups,
+    plainly,
+    scenarios,
+    settings,
+)
+from verify.driver import SubjectRaised, Unsupported
 from verify.outcome import Outcome
-from verify.program import AddGroup, Edit, Filling, Parameter, Program, Repeat, Step
+from verify.program import AddGroup, Edit, Filling, Operation, Parameter, Program, Reload, Repeat, Step
 from verify.strategies import programs
 from verify.trajectory import Recorder, unequal
 
 BEHAVIOUR_DTYPES = ("float32", "bfloat16")
+# with more parameters than this, some of them alone stand for each
+MANY = 100
 
 
 def _judged_by_rule(
@@ -43,8 +55,10 @@ def _or_by_twin(twin: Judge) -> Callable[[Context, Program], Outcome]:
     return judge
 
 
-def _by_twin(context: Context, fixed: Iterable[Program], twin: Judge) -> Report:
+def _by_twin(context: Context, fixed: Iterable[Program], twin: Judge, *, separate: bool = False) -> Report:
     report = Report()
+    if separate and not is_separate(context):
+        return report.not_applicable("declared: it lacks 'separate', and no rule says how its parameters move")
     try_all(context, report, fixed, lambda program: outcome_of(twin, context, program))
     return report
 
@@ -67,6 +81,8 @@ def _alone(program: Program, group: int, operations=None) -> tuple[Program, list
 
 def _each_alone(context: Context, program: Program) -> str | None:
     together = run(context, program)
+    if len(program.parameters) > MANY:
+        return or_not_separate(context, _some_alone(context, together))
     steps = [i for i, op in enumerate(program.operations) if isinstance(op, Step | Repeat)]
     for group in range(len(program.groups)):
         joins = next((i for i, op in enumerate(program.operations) if op == AddGroup(group)), -1)
@@ -83,8 +99,26 @@ def _each_alone(context: Context, program: Program) -> str | None:
         ]
         found = same_bits(alone, part, f"beside the other groups (group {group}; its parameters counted from 0)")
         if found:
-            return found
+            return or_not_separate(context, found)
     return None
+
+
+def _of_some(program: Program, chosen: list[int], operations: Iterable[Operation]) -> Program:
+    """Some of the parameters in an optimizer of their own, with these operations."""
+    own = tuple(
+        replace(op, gradients=tuple(op.gradients[i] for i in chosen)) if isinstance(op, Step) else op
+        for op in operations
+    )
+    return replace(program, parameters=tuple(program.parameters[i] for i in chosen), operations=own)
+
+
+def _some_alone(context: Context, together: Recorder) -> str | None:
+    """The first parameter, one in the middle and the last in an optimizer of their own."""
+    program = together.program
+    count = len(program.parameters)
+    chosen = [0, count // 2, count - 1]
+    few = run(context, _of_some(program, chosen, program.operations))
+    return same_bits(few, together, f"beside {count - len(chosen)} others", chosen)
 
 
 @check(
@@ -104,36 +138,171 @@ def hyperparameters(context: Context) -> Report:
     p.grad; a variable of the first loop used in the second.
     """
     if not context.loaded.rule.known:
-        return _by_twin(context, scenarios(context), _each_alone)
+        return _by_twin(context, scenarios(context), _each_alone, separate=True)
     return _judged_by_rule(context, scenarios(context), 3, ("edit",), 2 * context.budget.programs)
 
 
+# what these are called everybody means; an edit of them must be seen, where a constructor's argument is
+EVERYDAY = ("lr", "weight_decay", "momentum", "beta", "betas_0", "betas_1", "beta1", "beta2")
+# with it parameters stay, and state goes on
+HARDLY = 2.0**-90
+
+
 def _as_built(context: Context, program: Program) -> str | None:
-    """An edit before the first step is as good as the constructor; a later one is seen, in its own group alone."""
-    edits = [op for op in program.operations if isinstance(op, Edit) and not op.tensor]
-    steps = tuple(op for op in program.operations if isinstance(op, Step))
-    for edit in edits[:6]:
-        groups = list(program.groups)
-        groups[edit.group] = {**groups[edit.group], edit.name: edit.value}
-        built = run(context, replace(program, groups=tuple(groups), operations=steps))
-        edited = run(context, program.with_operations((edit, *steps)))
-        found = same_bits(built, edited, f"with {edit.name} of group {edit.group} edited before the first step")
+    """Each edit in turn: before the first step, and in the middle of a run that is saved then and goes on elsewhere."""
+    found = None
+    for edit in (op for op in program.operations if isinstance(op, Edit) and op.name in context.loaded.hyperparameters):
+        start = next((k for k, op in enumerate(program.operations) if op == edit), 0)
+        steps = tuple(op for op in program.operations if isinstance(op, Step))
+        before = steps[: max(1, sum(isinstance(op, Step) for op in program.operations[:start]))]
+        case = _EditCase(context, program, edit, before, steps[len(before) :])
+        if edit.tensor:
+            found = case.as_tensor()
+        elif edit.name == "lr" and edit.value == 0:
+            found = case.state_goes_on()
+        else:
+            found = case.from_the_start() or case.in_the_middle() or case.has_effect()
         if found:
-            return found
-        if edit.name != "lr" or len(steps) < 2:
-            continue
-        plain = run(context, program.with_operations(steps))
-        later = run(context, program.with_operations((steps[0], edit, *steps[1:])))
-        for index, p in enumerate(program.parameters):
-            same = all(
-                unequal(a.values[index], b.values[index]) is None
+            break
+    return found
+
+
+class _EditCase:
+    """One edit, tried on some steps before it and some after it."""
+
+    def __init__(
+        self, context: Context, program: Program, edit: Edit, before: tuple[Step, ...], after: tuple[Step, ...]
+    ):
+        self.context, self.program, self.edit = context, program, edit
+        self.before, self.after = before, after
+        self.what = f"{edit.name} of group {edit.group}"
+
+    def run(self, *operations: Operation, make: type[Recorder] = Recorder) -> Recorder:
+        return run(self.context, self.program.with_operations(operations), make)
+
+    def built(self) -> Recorder:
+        groups = list(self.program.groups)
+        groups[self.edit.group] = {**groups[self.edit.group], self.edit.name: self.edit.value}
+        operations = (*self.before, *self.after)
+        return run(self.context, replace(self.program, groups=tuple(groups), operations=operations))
+
+    def from_the_start(self) -> str | None:
+        edited = self.run(self.edit, *self.before, *self.after)
+        return same_bits(self.built(), edited, f"with {self.what} edited before the first step")
+
+    def in_the_middle(self) -> str | None:
+        """An instance that is built with the new value, and loads the state at that moment, goes on the same."""
+        edited = self.run(*self.before, self.edit, *self.after)
+        if not hasattr(edited.optimizer, "state_dict") or "state_dict" in self.context.loaded.subject.lacks:
+            return None
+        elsewhere = self.run(*self.before, self.edit, Reload("deepcopy", "fresh"), *self.after, make=_BuiltAnew)
+        what = f"with {self.what} edited after step {len(self.before)}, beside an instance built with it"
+        return same_bits(elsewhere, edited, what)
+
+    def has_effect(self) -> str | None:
+        """A later edit is seen, in its own group alone; that of lr at the very next step."""
+        own_values = {**self.context.loaded.rule.defaults, **self.program.groups[self.edit.group]}
+        if not self.after or own_values[self.edit.name] == self.edit.value:
+            return None
+        plain = self.run(*self.before, *self.after)
+        later = self.run(*self.before, self.edit, *self.after)
+        number = len(self.before)
+        own = [i for i, p in enumerate(self.program.parameters) if p.group == self.edit.group]
+        for index in sorted({*range(len(self.program.parameters))} - {*own}):
+            moved = any(
+                unequal(a.values[index], b.values[index]) is not None
                 for a, b in zip(plain.moments, later.moments, strict=True)
             )
-            if p.group != edit.group and not same:
-                return f"an edit of lr in group {edit.group} moved parameter {index} of group {p.group}"
-            if p.group == edit.group and same and any(op.gradients[index] is not None for op in steps[1:]):
-                return f"an edit of lr in group {edit.group} after the first step had no effect on parameter {index}"
-    return None
+            if moved and is_separate(self.context):
+                group = self.program.parameters[index].group
+                text = f"an edit of {self.what} moved parameter {index} of group {group}"
+                return or_not_separate(self.context, text)
+        if self.edit.name == "lr":
+            for index in own:
+                old, new = plain.moments[number - 1].values[index], plain.moments[number].values[index]
+                if self._is_seen(old, new) and unequal(new, later.moments[number].values[index]) is None:
+                    return (
+                        f"an edit of {self.what} to {self.edit.value:g} after step {number} "
+                        f"had no effect on parameter {index} in the next step"
+                    )
+        elif self.edit.name in EVERYDAY and len(self.after) > 2:
+            ends = [r.moments[-1].values for r in (plain, later, self.built())]
+            active = any(self._is_seen(ends[0][i], ends[2][i]) for i in own)
+            if active and all(unequal(ends[0][i], ends[1][i]) is None for i in own):
+                return (
+                    f"an edit of {self.what} to {self.edit.value:g} after step {number} had no effect, "
+                    "and the same value had one when the constructor got it"
+                )
+        return None
+
+    def _is_seen(self, one: np.ndarray, other: np.ndarray) -> bool:
+        """Whether two results are apart by more than a change of it can hide in rounding."""
+        unit = 32 * PRECISIONS[self.program.dtype].unit
+        return bool(np.any(np.abs(one - other) > unit * (np.abs(one) + np.abs(other))))
+
+    def as_tensor(self) -> str | None:
+        """As a tensor it does what it does as a number, but for rounding."""
+        if "tensor_lr" in self.context.loaded.subject.lacks:
+            return None
+        number = self.run(*self.before, replace(self.edit, tensor=False), *self.after[:2])
+        try:
+            tensor = self.run(*self.before, self.edit, *self.after[:2])
+        except Unsupported:
+            return None
+        plain = self.run(*self.before, *self.after[:2])
+        for step, moments in enumerate(zip(number.moments, tensor.moments, plain.moments, strict=True)):
+            for index, (a, b, c) in enumerate(zip(*(m.values for m in moments), strict=True)):
+                apart, allowed = np.abs(a - b), np.max(np.abs(a - c), initial=0.0) / 4
+                allowed += 32 * PRECISIONS[self.program.dtype].unit * np.max(np.abs(a), initial=0.0)
+                if np.any(apart > allowed):
+                    at = int(np.argmax(apart))
+                    return (
+                        f"with {self.what} edited to torch.tensor({self.edit.value:g}) after step {len(self.before)}, "
+                        f"parameter {index} is {b[at]:.9g} after step {step + 1} (element {at}); "
+                        f"with the number {self.edit.value:g} it is {a[at]:.9g}"
+                    )
+        return None
+
+    def state_goes_on(self) -> str | None:
+        """With an lr of zero, as in the first step of a warm-up, state is made and moves as with a tiny one."""
+        steps = (*self.before, *self.after)[:3]
+        for start in (0, 1):
+            zero, tiny = (
+                self.run(*steps[:start], replace(self.edit, value=value), *steps[start:]) for value in (0.0, HARDLY)
+            )
+            for step, (a, b) in enumerate(zip(zero.moments, tiny.moments, strict=True)):
+                for index, (mine, due) in enumerate(zip(a.state, b.state, strict=True)):
+                    found = self._other_state(mine, due)
+                    if found and self.program.parameters[index].group == self.edit.group:
+                        return f"with {self.what} at 0, {found} of parameter {index} after step {step + 1}"
+        return None
+
+    @staticmethod
+    def _other_state(mine: dict, due: dict) -> str | None:
+        for key, value in due.items():
+            if key not in mine:
+                return f"there is no state {key!r}, which a tiny {HARDLY:.1g} makes,"
+            x, y = np.ravel(mine[key]).astype(float), np.ravel(value).astype(float)
+            if x.shape != y.shape or not np.allclose(x, y, rtol=1e-3, atol=1e-12, equal_nan=True):
+                return f"the state {key!r} is not what it is with a tiny {HARDLY:.1g}"
+        return None
+
+
+class _BuiltAnew(Recorder):
+    """Builds instances with the hyperparameters of that moment."""
+
+    replayable = False
+
+    def built(self):
+        groups = tuple(
+            {**g, **{k: v for k, v in now.items() if k in self.loaded.hyperparameters}}
+            for g, now in zip(self.program.groups, self.values, strict=True)
+        )
+        self.program, program = replace(self.program, groups=groups), self.program
+        try:
+            return super().built()
+        finally:
+            self.program = program
 
 
 @check(
@@ -146,8 +315,10 @@ def _as_built(context: Context, program: Program) -> str | None:
 def edited(context: Context) -> Report:
     """Three groups; every hyperparameter of some of them is edited between steps, lr also as a tensor and by a
     real ExponentialLR; then drawn programs in which edits, schedules, loads and late groups follow each other.
-    Where no rule is known, an edit before the first step must be as good as the constructor, and a later one of
-    lr must be seen in its own group alone.
+    Where no rule is known, an edit before the first step must be as good as the constructor; a later one as good
+    as an instance that is built with the new value and loads the state of that moment. It is seen in its own group
+    alone, that of lr in the very next step, and a tensor does what the number does. With an lr of zero, as a warm-up
+    begins, the state goes on as with a tiny one.
 
     Bugs of this kind: lr or betas read once, at construction or at the first step; products of hyperparameters
     computed ahead; an edit of one group that is read from another; a schedule that reaches the last group only.
@@ -155,7 +326,7 @@ def edited(context: Context) -> Report:
     if not context.editable:
         return Report().not_applicable("its param groups hold no hyperparameter")
     if not context.loaded.rule.known:
-        return _by_twin(context, edits(context), _as_built)
+        return _by_twin(context, edits_without_rule(context), _as_built)
     operations = ("edit", "tensor", "schedule", "reload", "freeze")
     return _judged_by_rule(context, edits(context), 21, operations, context.budget.programs)
 
@@ -176,7 +347,7 @@ def late(context: Context) -> Report:
     constructor only; a step counter shared by all groups.
     """
     if not context.loaded.rule.known:
-        return _by_twin(context, late_groups(context), _each_alone)
+        return _by_twin(context, late_groups(context), _each_alone, separate=True)
     operations = ("add_group", "edit", "zero_grad", "closure", "beside", "copy")
     return _judged_by_rule(context, late_groups(context), 22, operations, context.budget.programs)
 
@@ -227,6 +398,7 @@ def _reordered(program: Program, parameters: list[int], groups: list[int]) -> Pr
     "The order of groups, and of parameters in a group, changes nothing.",
     _ordinary,
     dtypes=BEHAVIOUR_DTYPES,
+    needs=("separate",),
 )
 def order(context: Context, program: Program) -> str | None:
     """The same program with parameters and groups in reverse must give every parameter the same bits.
@@ -237,12 +409,13 @@ def order(context: Context, program: Program) -> str | None:
     one = run(context, program)
     count = len(program.parameters)
     swapped = _reordered(program, list(range(count))[::-1], list(range(len(program.groups)))[::-1])
-    return same_bits(
+    found = same_bits(
         one,
         run(context, swapped),
         "with parameters and groups in reverse order",
         [count - 1 - i for i in range(count)],
     )
+    return or_not_separate(context, found)
 
 
 @judged(
@@ -250,6 +423,7 @@ def order(context: Context, program: Program) -> str | None:
     "Splitting a group into two with equal hyperparameters changes nothing.",
     _ordinary,
     dtypes=BEHAVIOUR_DTYPES,
+    needs=("separate",),
 )
 def split(context: Context, program: Program) -> str | None:
     """One of two parameters in a group is put into a group of its own, with the hyperparameters it had.
@@ -265,7 +439,8 @@ def split(context: Context, program: Program) -> str | None:
     parameters = list(program.parameters)
     parameters[last] = replace(parameters[last], group=own)
     twin = replace(program, groups=(*program.groups, program.groups[members[last]]), parameters=tuple(parameters))
-    return same_bits(run(context, program), run(context, twin), f"with parameter {last} in a group of its own")
+    found = same_bits(run(context, program), run(context, twin), f"with parameter {last} in a group of its own")
+    return or_not_separate(context, found)
 
 
 @judged(
@@ -273,6 +448,7 @@ def split(context: Context, program: Program) -> str | None:
     "Another parameter, with or without a gradient, changes nothing for the others.",
     _ordinary,
     dtypes=BEHAVIOUR_DTYPES,
+    needs=("separate",),
 )
 def bystander(context: Context, program: Program) -> str | None:
     """A further parameter is put first, once without any gradient, once with a huge one, once in a group of its own.
@@ -303,7 +479,7 @@ def bystander(context: Context, program: Program) -> str | None:
         moved = [i + 1 for i in range(len(program.parameters))]
         found = same_bits(alone, run(context, twin), what, moved)
         if found:
-            return found
+            return or_not_separate(context, found)
     return None
 
 
@@ -343,6 +519,241 @@ def empty(context: Context, program: Program) -> str | None:
             return f"step() without any gradient moved parameter {index}"
     later.moments = later.moments[2:]
     return same_bits(plain, later, "after two steps without any gradient")
+
+
+def _gaps(context: Context) -> Iterator[Program]:
+    """Parameters whose gradients stay away for two steps after they have had some, and come back."""
+    for number, (options, values) in enumerate(settings(context)):
+        shapes = ((5,), (3, 2), (), (4,))
+        parameters = tuple(Parameter(s, 0, plainly(9 * k)) for k, s in enumerate(shapes))
+        steps = tuple(
+            Step(tuple(None if j in (2, 3) and k in (1, 2) else plainly(7 * j + 13 * k + number) for k in range(4)))
+            for j in range(6)
+        )
+        yield context.program(groups=(values,), options=dict(options), parameters=parameters, operations=steps)
+
+
+@judged(
+    "groups.absent",
+    "A parameter without a gradient stays where it is, and goes on later as if that step had not been.",
+    _gaps,
+    dtypes=BEHAVIOUR_DTYPES,
+)
+def absent(context: Context, program: Program) -> str | None:
+    """Gradients of some parameters are None for two steps, after steps in which they were there. The parameters
+    must keep their bits, and go on afterwards as in an optimizer of their own that takes the other steps alone.
+
+    Bugs of this kind: a missing gradient taken for zero, so that momentum or decay goes on moving; the last
+    gradient used again; a counter that advances all the same.
+    """
+    if not all(isinstance(op, Step) for op in program.operations):
+        raise Unsupported("it is no program for this check")
+    steps = [op for op in program.operations if isinstance(op, Step)]
+    whole = run(context, program)
+    before = [t.before for t in whole.tracks]
+    for number, (op, moment) in enumerate(zip(steps, whole.moments, strict=True)):
+        for index, gradient in enumerate(op.gradients):
+            at = unequal(before[index], moment.values[index]) if gradient is None else None
+            if at is not None:
+                return (
+                    f"parameter {index} has no gradient in step {number + 1} and moved from {before[index][at]:.9g} "
+                    f"to {moment.values[index][at]:.9g} (element {at}); it must stay, bit for bit"
+                )
+        before = list(moment.values)
+    if not is_separate(context):
+        return None
+    for index, parameter in enumerate(program.parameters):
+        present = [k for k, op in enumerate(steps) if op.gradients[index] is not None]
+        if not present or len(present) == len(steps):
+            continue
+        own = replace(parameter, group=0)
+        twin = _of_some(
+            replace(program, groups=(program.groups[parameter.group],)), [index], [steps[k] for k in present]
+        )
+        alone = run(context, replace(twin, parameters=(own,)))
+        part = Recorder(context.loaded, program)
+        part.replayable = False
+        part.moments = [
+            replace(m, values=(m.values[index],), state=(m.state[index],)) for m in (whole.moments[k] for k in present)
+        ]
+        found = same_bits(alone, part, f"after steps without a gradient (parameter {index}, counted as 0)")
+        if found:
+            return or_not_separate(context, found)
+    return None
+
+
+# -- groups that are changed by hand ---------------------------------------------------------
+
+
+class _ByHand(Recorder):
+    """Before its third step, something is done to the optimizer's param_groups."""
+
+    replayable = False
+    moment = 2
+
+    def start(self) -> None:
+        super().start()
+        groups = getattr(self.optimizer, "param_groups", None)
+        if not isinstance(groups, list) or not all(isinstance(g, dict) and "params" in g for g in groups):
+            raise Unsupported("its param_groups are no list of dicts")
+
+    def do(self, index: int, op: Operation) -> None:
+        if index == self.moment:
+            self.call(self.change)
+        super().do(index, op)
+
+    def change(self) -> None:
+        raise NotImplementedError
+
+
+class _Appends(_ByHand):
+    """The last parameter of the first group is appended to it."""
+
+    def members(self, group: int) -> list:
+        found = super().members(group)
+        return found[:-1] if group == 0 else found
+
+    def start(self) -> None:
+        super().start()
+        if _holds_tensors(self.optimizer, [t.tensor for t in self.tracks]):
+            raise Unsupported("what it needs for a parameter is made when a group is added")
+
+    def change(self) -> None:
+        self.optimizer.param_groups[0]["params"].append(Recorder.members(self, 0)[-1])
+
+
+class _Deletes(_ByHand):
+    """The last group is taken out."""
+
+    def change(self) -> None:
+        del self.optimizer.param_groups[-1]
+
+
+class _Lists(_ByHand):
+    """Hyperparameters that belong to a tuple are a list from the second step on, whose entries are edited in place."""
+
+    moment = 1
+
+    def do(self, index: int, op: Operation) -> None:
+        if isinstance(op, Edit) and (argument := self.loaded.hyperparameters[op.name]).index is not None:
+            self.optimizer.param_groups[op.group][argument.name][argument.index] = op.value
+            return
+        super().do(index, op)
+
+    def change(self) -> None:
+        for group in self.optimizer.param_groups:
+            for name in {a.name for a in self.loaded.hyperparameters.values() if a.index is not None}:
+                if isinstance(group.get(name), tuple):
+                    group[name] = list(group[name])
+
+
+def _holds_tensors(optimizer, parameters: list) -> bool:
+    """Whether an optimizer that has not stepped holds tensors other than its parameters."""
+    known, seen = {id(p) for p in parameters}, set()
+
+    def holds(value) -> bool:
+        if isinstance(value, torch.Tensor):
+            return id(value) not in known
+        if id(value) in seen:
+            return False
+        seen.add(id(value))
+        if isinstance(value, Mapping):
+            return any(map(holds, value.values()))
+        return isinstance(value, list | tuple | set) and any(map(holds, value))
+
+    return (
+        holds(getattr(optimizer, "state", {}))
+        or holds(optimizer.param_groups)
+        or holds(getattr(optimizer, "__dict__", {}))
+    )
+
+
+def _appended(context: Context, program: Program, due: Recorder, what: str) -> str | None:
+    """Whether a parameter that is appended moves, where the optimizer is not to be told of it otherwise."""
+    group = due.optimizer.param_groups[0]
+    entries = (v for k, v in group.items() if k != "params" and k not in context.loaded.parameters)
+    listed = any(isinstance(v, list | tuple | dict) and len(v) == len(group["params"]) for v in entries)
+    try:
+        got = run(context, program, _Appends)
+    except Unsupported:
+        return None
+    except SubjectRaised:
+        # lists that belong to the parameters were too short
+        if listed:
+            return None
+        raise
+    return same_bits(due, got, what)
+
+
+def _by_hand(context: Context) -> Iterator[Program]:
+    """Two groups of which each has several parameters, and an edit of every entry of a tuple."""
+    rule, loaded = context.loaded.rule, context.loaded
+    for number, (options, values) in enumerate(settings(context)):
+        groups = (values, differing_groups(context, values, options)[-1])
+        parameters = tuple(Parameter((n,), k // 2, plainly(9 * k)) for k, n in enumerate((4, 3, 2, 5)))
+        steps = tuple(Step(tuple(plainly(7 * j + 13 * k + number) for k in range(4))) for j in range(5))
+        changed, now = [], dict(values)
+        for h in rule.hyperparameters:
+            argument = loaded.hyperparameters.get(h.name)
+            if argument is not None and argument.index is not None and h.name in context.editable:
+                other = next((x for x in (*h.trials, h.default) if x != now[h.name] and h.contains(x)), now[h.name])
+                if rule.constraint({**loaded.fixed, **now, h.name: other}, options):
+                    now[h.name] = other
+                    changed.append(Edit(0, h.name, other))
+        yield context.program(
+            groups=groups,
+            options=dict(options),
+            parameters=parameters,
+            operations=(*steps[:2], *steps[2:3], *changed, *steps[3:]),
+        )
+
+
+def _without_gradients(program: Program, absent: Iterable[int], missing: Callable[[int], bool]) -> Program:
+    """The program without edits, and without gradients of some parameters in some steps."""
+    steps = [op for op in program.operations if isinstance(op, Step)]
+    chosen = set(absent)
+    return program.with_operations(
+        replace(op, gradients=tuple(None if i in chosen and missing(k) else g for i, g in enumerate(op.gradients)))
+        for k, op in enumerate(steps)
+    )
+
+
+@judged(
+    "groups.live",
+    "What is done to param_groups by hand holds: a parameter appended, a group deleted, betas written as a list.",
+    _by_hand,
+    dtypes=("float32",),
+    implementations=("for-loop", "foreach", "fused", "capturable"),
+    shrinks=False,
+)
+def live(context: Context, program: Program) -> str | None:
+    """After two steps a parameter is appended to the params of a group: it must move from then on, as one that had
+    no gradient before. A group is deleted: its parameters must stay, and the others go on. betas become a list,
+    which is edited in place: as good as new tuples. An optimizer that makes tensors when a group is added, and
+    so knows nothing of a parameter that is appended, need not take it; one whose groups hold lists beside their
+    parameters may raise.
+
+    Bugs of this kind: a list of parameters or of groups that is made once; betas compared by identity with those
+    cached.
+    """
+    plain_steps = _without_gradients(program, (), lambda k: False)
+    last = [i for i, p in enumerate(program.parameters) if p.group == 0][-1]
+    if sum(p.group == 0 for p in program.parameters) > 1:
+        due = run(context, _without_gradients(program, [last], lambda k: k < 2))
+        found = _appended(context, plain_steps, due, f"with parameter {last} appended to its group after step 2")
+        if found:
+            return found
+    gone = [i for i, p in enumerate(program.parameters) if p.group == len(program.groups) - 1]
+    if len(program.groups) > 1:
+        due = run(context, _without_gradients(program, gone, lambda k: k >= 2))
+        got = run(context, plain_steps, _Deletes)
+        found = same_bits(due, got, "with the last group deleted from param_groups after step 2")
+        if found:
+            return found
+    if any(isinstance(op, Edit) for op in program.operations):
+        got = run(context, program, _Lists)
+        return same_bits(run(context, program), got, "with tuples of hyperparameters as lists, edited in place")
+    return None
 
 
 @judged(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import wraps
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -89,12 +90,18 @@ def run(context: Context, program: Program, make=Recorder) -> Recorder:
 
 
 def same_bits(
-    one: Recorder, other: Recorder, what: str, order: list[int] | None = None, *, state: bool = False
+    one: Recorder,
+    other: Recorder,
+    what: str,
+    order: list[int] | None = None,
+    *,
+    state: bool | Callable[[Any], bool] = False,
 ) -> str | None:
     """None, or a sentence that says where two runs part.
 
     Args:
         what: how the other run differs, e.g. "with an empty group beside it".
+        state: see :func:`verify.trajectory.first_difference`.
     """
     found = first_difference(one.moments, other.moments, order, state=state)
     if found is None:
@@ -110,3 +117,16 @@ def same_bits(
     programs = [r.program.with_operations(r.program.operations[: r.moments[step].operation + 1]) for r in (one, other)]
     partner = order[parameter] if order else parameter
     return Sentence(text, Twin(programs[0], programs[1], parameter, element, partner, element, key))
+
+
+def is_separate(context: Context) -> bool:
+    """Whether a parameter must move as if it were alone; the user may say that it is not meant to."""
+    return "separate" not in context.loaded.subject.lacks
+
+
+def or_not_separate(context: Context, found: str | None) -> str | None:
+    """What was found, with what to declare where no rule says that parameters do not depend on each other."""
+    if found is None or context.loaded.rule.known:
+        return found
+    text = f"{found}; where parameters are meant to depend on each other, declare it with --lacks separate"
+    return Sentence(text, getattr(found, "twin", None), getattr(found, "program", None))

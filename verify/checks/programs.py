@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
 
 from reference.rule import Options, UpdateRule
 from verify.checks.context import Context
@@ -186,7 +189,10 @@ def edits(context: Context) -> Iterator[Program]:
 
 
 def late_groups(context: Context) -> Iterator[Program]:
-    """A group is added before the first step, after it, and after several; edits reach it as any other."""
+    """A group is added before the first step, after it, and after several; edits reach it as any other.
+
+    And one that brings nothing but parameters, after every hyperparameter of the first group was edited.
+    """
     for number, (options, values) in enumerate(settings(context)):
         groups = tuple(differing_groups(context, values, options))
         if len(groups) == 1:
@@ -200,37 +206,99 @@ def late_groups(context: Context) -> Iterator[Program]:
         for before in ((), (step(3),), (step(3, 0), step(4), step(5, 1))):
             operations = (*before, AddGroup(last), step(101 * number), step(6, 2), step(7))
             yield context.program(groups=groups, options=dict(options), parameters=parameters, operations=operations)
+        edited = _all_edited(context, values, options)
+        if not edited:
+            continue
+        parameters = tuple(replace(p, group=min(p.group, 1)) for p in parameters)
+        operations = (step(8), *edited, step(9), AddGroup(1), step(10), step(11))
+        yield context.program(
+            groups=(values, values), options=dict(options), parameters=parameters, operations=operations
+        )
+
+
+def _all_edited(context: Context, values: dict[str, float], options: Options) -> list[Edit]:
+    """Edits of every hyperparameter of the first group, one after the other."""
+    rule, loaded = context.loaded.rule, context.loaded
+    now, found = dict(values), []
+    for name in context.editable:
+        changed = {**now, name: _another(rule, name, now[name])}
+        if changed != now and rule.constraint({**loaded.fixed, **changed}, options):
+            now = changed
+            found.append(Edit(0, name, changed[name]))
+    return found
 
 
 def many_parameters(context: Context) -> Program:
     """More parameters than an implementation may take at once."""
-    parameters = tuple(Parameter((1,), 0, Filling(31 * k)) for k in range(70))
-    steps = tuple(Step(tuple(Filling(7 + 13 * k + j) for k in range(70))) for j in range(2))
+    count = 600
+    parameters = tuple(Parameter((1,), 0, Filling(31 * k)) for k in range(count))
+    steps = tuple(Step(tuple(Filling(7 + 13 * k + j) for k in range(count))) for j in range(2))
     return context.program(groups=(first_trials(context),), parameters=parameters, operations=steps)
 
 
 def _switched_on(context: Context, values: dict[str, float], options) -> Iterator[Program]:
-    """Whatever may be zero is zero at first, and is switched on between steps."""
+    """Whatever may be zero is zero at first, and is switched on between steps.
+
+    What a rule is seldom tried without, as the lr of a warm-up's first step, is zero alone.
+    """
     rule, loaded = context.loaded.rule, context.loaded
-    may_vanish = [
-        h.name for h in rule.hyperparameters if h.name in context.editable and (0 in h.trials or h.absent == 0)
-    ]
-    off = {**values, **dict.fromkeys(may_vanish, 0.0)}
-    if not may_vanish or not rule.constraint({**loaded.fixed, **off}, options):
-        return
-    operations: list = [Step((Filling(5),)), Step((Filling(6),))]
-    now = dict(off)
-    for k, name in enumerate(may_vanish):
-        on = {**now, name: values[name] or _another(rule, name, 0.0)}
-        if rule.constraint({**loaded.fixed, **on}, options):
-            now = on
-            operations += [Edit(0, name, on[name]), Step((Filling(7 + k),)), Step((Filling(27 + k),))]
-    yield context.program(
-        groups=(off,),
-        options=dict(options),
-        parameters=(Parameter((5,), 0, Filling(9)),),
-        operations=tuple(operations),
-    )
+    known = [h for h in rule.hyperparameters if h.name in context.editable]
+    may_vanish = [h.name for h in known if 0 in h.trials or h.absent == 0]
+    alone = [h.name for h in known if h.name not in may_vanish and h.low == 0 and not h.low_open and not h.integer]
+    for names in (may_vanish, *([name] for name in alone)):
+        off = {**values, **dict.fromkeys(names, 0.0)}
+        if not names or not rule.constraint({**loaded.fixed, **off}, options):
+            continue
+        operations: list = [Step((Filling(5),)), Step((Filling(6),))]
+        now = dict(off)
+        for k, name in enumerate(names):
+            on = {**now, name: values[name] or _another(rule, name, 0.0)}
+            if rule.constraint({**loaded.fixed, **on}, options):
+                now = on
+                operations += [Edit(0, name, on[name]), Step((Filling(7 + k),)), Step((Filling(27 + k),))]
+        yield context.program(
+            groups=(off,),
+            options=dict(options),
+            parameters=(Parameter((5,), 0, Filling(9)),),
+            operations=tuple(operations),
+        )
+
+
+# ordinary numbers that every dtype holds, none of them zero
+PLAIN = tuple(float(k or 8) / 64 for k in np.random.default_rng(7).integers(-96, 96, 61))
+
+
+def plainly(at: int) -> Filling:
+    """Ordinary numbers, beginning elsewhere in their cycle."""
+    at %= len(PLAIN)
+    return Filling(values=(*PLAIN[at:], *PLAIN[:at]))
+
+
+def edits_without_rule(context: Context) -> Iterator[Program]:
+    """Ordinary numbers in two groups, and one edit of every hyperparameter of the first; several of lr."""
+    rule, loaded = context.loaded.rule, context.loaded
+    for options, values in settings(context):
+        groups = tuple(differing_groups(context, values, options)[:2])
+        shapes = ((33,), (4, 5), (7,))
+        parameters = tuple(Parameter(s, min(k // 2, len(groups) - 1), plainly(k)) for k, s in enumerate(shapes))
+        steps = tuple(Step(tuple(plainly(11 * j + 17 * k + 5) for k in range(3))) for j in range(6))
+        edits = []
+        for name in context.editable:
+            new = [values["lr"] * 2, values["lr"] / 4] if name == "lr" else [_another(rule, name, values[name])]
+            for value in new:
+                changed = {**values, name: value}
+                if changed != values and rule.constraint({**loaded.fixed, **changed}, options):
+                    edits.append(Edit(0, name, value))
+        if "lr" in context.editable:
+            edits.append(Edit(0, "lr", values["lr"] / 2, tensor=True))
+            if rule.constraint({**loaded.fixed, **values, "lr": 0.0}, options):
+                edits.append(Edit(0, "lr", 0.0))
+        yield context.program(
+            groups=groups,
+            options=dict(options),
+            parameters=parameters,
+            operations=(*steps[:2], *edits, *steps[2:]),
+        )
 
 
 def _another(rule: UpdateRule, name: str, value: float) -> float:

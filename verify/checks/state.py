@@ -77,14 +77,93 @@ _WAYS = {"direct": "", "deepcopy": " (deep copy)", "pickle": " (pickle)", "file"
 
 
 def _continues(context: Context, program: Program) -> str | None:
-    plain = run(context, program)
     for into in INTO:
         for how in WAYS:
-            twin = _interrupted(program, Reload(how, into), everywhere=how == "direct")
-            what = f"saved{_WAYS[how]} and loaded into {_INTO[into]}"
-            found = same_bits(plain, run(context, twin), what, state=True)
+            found = _goes_on(context, program, Reload(how, into), everywhere=how == "direct")
             if found:
                 return found
+    return None
+
+
+def _goes_on(context: Context, program: Program, load: Reload, *, everywhere: bool = False) -> str | None:
+    """Whether a run that is saved and loaded is the same in parameters and state."""
+    what = f"saved{_WAYS[load.how]} and loaded into {_INTO[load.into]}"
+    interrupted = run(context, _interrupted(program, load, everywhere=everywhere))
+    found = same_bits(run(context, program), interrupted, what, state=True)
+    if found is None or not context.loaded.rule.known:
+        return found
+    # an entry that the rule does not know may be a diagnosis, which moves nothing: a longer run shows it
+    known = _known_keys(context, program)
+    longer = program.with_operations((*program.operations, *program.operations[1:] * 3))
+    interrupted = run(context, _interrupted(longer, load, everywhere=everywhere))
+    return same_bits(run(context, longer), interrupted, what, state=known.__contains__)
+
+
+def _known_keys(context: Context, program: Program) -> set[Any]:
+    """Keys under which the rule's own state may be found."""
+    loaded = context.loaded
+    known: set[Any] = {"step", *loaded.subject.state_keys.values()}
+    for variable in loaded.rule.step(program.options).state:
+        known |= {variable.name, *variable.keys}
+    return known
+
+
+def _rewound(context: Context, program: Program) -> str | None:
+    """A file is loaded into the instance that wrote it and has stepped on: it goes on from there."""
+    operations = program.operations
+    if not all(isinstance(op, Step) for op in operations):
+        return None
+    plain = run(context, program)
+    for at in (2, 0):
+        if at >= len(operations):
+            continue
+        rewound = run(context, program.with_operations(operations[:at]))
+        data = rewound.saved("deepcopy")
+        values = [t.tensor.detach().clone() for t in rewound.tracks]
+        for _ in range(2):
+            for index, op in enumerate(operations[at:]):
+                rewound.do(at + index, op)
+        rewound.call(rewound.optimizer.load_state_dict, data)
+        with torch.no_grad():
+            for track, value in zip(rewound.tracks, values, strict=True):
+                track.tensor.copy_(value)
+        rewound.moments, rewound.replayable = rewound.moments[:at], False
+        for index, op in enumerate(operations[at:]):
+            rewound.do(at + index, op)
+        found = same_bits(
+            plain, rewound, f"saved after {at} steps and loaded into itself {2 * (len(operations) - at)} steps later"
+        )
+        if found:
+            return found
+    return None
+
+
+# what torch's schedulers write into groups, and look for when they go on
+FOREIGN = ("initial_lr", 0.375)
+
+
+def _keeps_foreign_key(context: Context, program: Program) -> str | None:
+    """What a scheduler has written into a group is there after a load."""
+    source = run(context, program.with_operations(program.operations[:1]))
+    key, value = FOREIGN
+    groups = getattr(source.optimizer, "param_groups", None)
+    if not isinstance(groups, list) or not groups or not isinstance(groups[0], dict):
+        return None
+    groups[0][key] = value
+    saved = source.saved("file")
+    source.optimizer = source.call(source.built)
+    try:
+        source.call(source.optimizer.load_state_dict, saved)
+    except SubjectRaised as error:
+        if key in str(error):
+            return None
+        raise
+    found = source.optimizer.param_groups[0].get(key)
+    if found != value:
+        return (
+            f"a group's {key!r}, which a scheduler writes, is {'gone' if found is None else found} after a run is saved "
+            "and loaded; a scheduler cannot go on without it"
+        )
     return None
 
 
@@ -98,12 +177,14 @@ def _continues(context: Context, program: Program) -> str | None:
 def round_trip(context: Context, program: Program) -> str | None:
     """The state dict is saved after the second step (and after every step), passed on as it is, deep-copied,
     pickled, or written with torch.save and read with weights_only=True, and loaded into the same instance, a
-    fresh one, or one that has already stepped. Parameters and state must then be what they are without.
+    fresh one, or one that has already stepped; and an early file into the instance that wrote it, many steps later.
+    Parameters and state must then be what they are without; an entry of the state that the rule does not know may
+    change as long as no parameter ever moves otherwise. What a scheduler wrote into a group must be there.
 
     Bugs of this kind: a counter or a cached quantity that is not restored, state that a step with weights_only
-    cannot hold, hooks that fill in defaults over what was loaded.
+    cannot hold, hooks that fill in defaults over what was loaded, the larger of two counts kept, group keys dropped.
     """
-    return _continues(context, program)
+    return _continues(context, program) or _rewound(context, program) or _keeps_foreign_key(context, program)
 
 
 @judged(
@@ -341,7 +422,7 @@ def dtypes(context: Context, program: Program) -> str | None:
     state of a run in another dtype is loaded, and the reference goes on from it.
 
     Bugs of this kind: a step counter that is cast to bfloat16 with the parameters or made a tensor of shape
-    (1,), moments that come back in float64 or in half.
+    (1,), moments that come back in float64 or in half, or as parameters that require grad.
     """
     source = run(context, program)
     twin = run(context, program.with_operations((*program.operations, Reload("file", "fresh"))))
@@ -351,8 +432,11 @@ def dtypes(context: Context, program: Program) -> str | None:
         for key, value in before.items():
             if key not in after:
                 return f"state {key!r} of parameter {index} is gone after a load"
-            if _kind(after[key]) != _kind(value):
-                return f"state {key!r} of parameter {index} was {_kind(value)} and is {_kind(after[key])} after a load"
+            if _kind(after[key], value) != _kind(value):
+                unknown = context.loaded.rule.known and key not in _known_keys(context, program)
+                if unknown and _goes_on(context, program, Reload("file", "fresh")) is None:
+                    continue
+                return f"state {key!r} of parameter {index} was {_kind(value)} and is {_kind(after[key], value)} after a load"
     if context.loaded.rule.known and _sees_all_state(context, source):
         for other_dtype in _other_dtypes(context.dtype):
             foreign = _interrupted(program, LoadFrom(other_dtype))
@@ -380,9 +464,12 @@ def _other_dtypes(dtype: str) -> tuple[str, ...]:
     )
 
 
-def _kind(value: Any) -> str:
+def _kind(value: Any, before: Any = None) -> str:
+    """In words; that a tensor requires grad, where the one before did not."""
     if isinstance(value, torch.Tensor):
-        return f"a {str(value.dtype).removeprefix('torch.')} tensor of shape {tuple(value.shape)} on {value.device}"
+        wants = isinstance(before, torch.Tensor) and value.requires_grad and not before.requires_grad
+        kind = f"a {str(value.dtype).removeprefix('torch.')} tensor of shape {tuple(value.shape)} on {value.device}"
+        return f"{kind} that requires grad" if wants else kind
     return f"a Python {type(value).__name__}"
 
 
@@ -421,7 +508,8 @@ def untouched(context: Context, program: Program) -> str | None:
 def keys(context: Context, program: Program) -> str | None:
     """Each key of a group, and each of a parameter's state, is left out of the file in turn; a strange one is put
     in; a group, and a parameter, is taken away. A key that is left out may stand for its default, or for the
-    value of the instance, as in a file that is older than the key; anything else must end in an exception that names it.
+    value of the instance, as in a file that is older than the key; state, also what is kept in groups, may begin
+    anew; anything else must end in an exception that names the key.
 
     Bugs of this kind: a wrong number of groups that zip ignores, an exception from deep inside that names
     nothing, values that are silently replaced.
@@ -494,7 +582,34 @@ def _without_key(context: Context, program: Program, plain: Recorder, saved: dic
         with_default, _ = _load(context, program, stands)
         if with_default is not None and same_bits(_last(with_default), _last(after), "") is None:
             return None
+    if found and any(
+        twin is not None and same_bits(_last(twin), _last(after), "") is None
+        for twin in _group_begun_anew(context, program, saved, key)
+    ):
+        return None
     return found
+
+
+def _group_begun_anew(context: Context, program: Program, saved: dict, key: str) -> Iterator[Recorder | None]:
+    """As :func:`_begun_anew`, for a key that the groups of a fresh instance do not have: it holds state."""
+    resumed = run(context, program.with_operations(()))
+    fresh = getattr(resumed.optimizer, "param_groups", [{}])[0]
+    if key in fresh:
+        return
+    lacking = [{k: v for k, v in g.items() if k != key} for g in saved["param_groups"]]
+    yield _load(context, program, {**saved, "state": {}, "param_groups": lacking})[0]
+    # it may begin at zero, or where a hyperparameter says
+    starts = [0, *(v for v in fresh.values() if isinstance(v, int | float) and not isinstance(v, bool))]
+    for start in dict.fromkeys(starts):
+        groups = [{**g, key: _like(g[key], start)} if key in g else g for g in saved["param_groups"]]
+        yield _load(context, program, {**saved, "param_groups": groups})[0]
+
+
+def _like(value: Any, start: float) -> Any:
+    """The number ``start`` as the kind of thing that ``value`` is."""
+    if isinstance(value, torch.Tensor):
+        return torch.full_like(value, start)
+    return type(value)(start) if isinstance(value, int | float) and not isinstance(value, bool) else start
 
 
 def _without_state(context: Context, program: Program, plain: Recorder, saved: dict) -> str | None:

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from verify.promises.case import Case
 from verify.promises.company import compiled, grad_scaler, neighbours, schedulers
 from verify.promises.construction import construction, representation, validation
+from verify.promises.memory import memory
+from verify.promises.rates import lr_types, tensor_lr
 from verify.promises.stepping import closure, grad_mode, hooks
 from verify.promises.tensors import gradients, parameters, sparse, state, zero_grad
 
@@ -29,4 +31,7 @@ PROMISES: dict[str, Callable[[Case], None]] = {
     "contract.grad_scaler": grad_scaler,
     "contract.compile": compiled,
     "contract.neighbours": neighbours,
+    "contract.lr_types": lr_types,
+    "contract.tensor_lr": tensor_lr,
+    "contract.memory": memory,
 }

@@ -70,6 +70,13 @@ def give(case: Case, params: list[torch.Tensor], k: int) -> None:
         p.grad = None if g is None else g.clone()
 
 
+def give_with_graph(case: Case, params: list[torch.Tensor], k: int) -> None:
+    """Set the gradients of step ``k`` as create_graph leaves them, with a grad_fn of their own."""
+    with torch.enable_grad():
+        for p, g in zip(params, case.gradients[k % len(case.gradients)], strict=True):
+            p.grad = None if g is None else g.clone().requires_grad_().clone()
+
+
 def same(a: torch.Tensor, b: torch.Tensor) -> bool:
     """Whether two tensors are equal element by element (nan equals nan)."""
     if a.shape != b.shape or a.dtype != b.dtype:
@@ -89,6 +96,61 @@ def expect_same(got: list[torch.Tensor], expected: list[torch.Tensor], when: str
             x, y = a.detach().reshape(-1), b.detach().reshape(-1)
             at = next(j for j in range(x.numel()) if not same(x[j], y[j]))
             raise Broken(f"{when}, parameter {i} is {x[at].item():.9g} instead of {y[at].item():.9g}; {rest}")
+
+
+def with_new_memory(function: Callable[[], Any], fill: bool) -> Any:
+    """A call in torch's deterministic mode, in which new memory is filled with NaN or not."""
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    warns = torch.is_deterministic_algorithms_warn_only_enabled()
+    settings: Any = torch.utils.deterministic
+    filled = settings.fill_uninitialized_memory
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    settings.fill_uninitialized_memory = fill
+    try:
+        return function()
+    finally:
+        settings.fill_uninitialized_memory = filled
+        torch.use_deterministic_algorithms(deterministic, warn_only=warns)
+
+
+def snapshot(optimizer: Any, params: list[torch.Tensor]) -> list[tuple[str, Any]]:
+    """Every entry of the state as it is now, to compare with later."""
+    return [(where, x.clone() if isinstance(x, torch.Tensor) else x) for where, x in state_of(optimizer, params)]
+
+
+def expect_state(
+    optimizer: Any, params: list[torch.Tensor], before: list[tuple[str, Any]], when: str, rest: str
+) -> None:
+    """Broken if an entry of the state is not what it was."""
+    after = dict(state_of(optimizer, params))
+    for where, old in before:
+        if where not in after:
+            raise Broken(f"{when}, the state {where} is gone; {rest}")
+        if not unchanged(old, after[where]):
+            raise Broken(f"{when}, the state {where} changed; {rest}")
+
+
+def unchanged(old: Any, new: Any) -> bool:
+    """Whether an entry of the state is what it was; of what is no number, text or plain tensor nobody can say."""
+    if isinstance(old, torch.Tensor) and isinstance(new, torch.Tensor):
+        plain = old.layout == new.layout == torch.strided and not old.is_meta and not new.is_meta
+        return same(old, new) if plain else old.layout == new.layout
+    if isinstance(old, int | float | str) and isinstance(new, int | float | str):
+        return old == new or (old != old and new != new)
+    return isinstance(new, torch.Tensor) == isinstance(old, torch.Tensor)
+
+
+def takes_late_groups(case: Case) -> bool:
+    """Whether a group can be added; where it cannot, that is for another check to say."""
+    params = fresh(case)
+    if len(params) < 2:
+        return False
+    try:
+        optimizer = case.factory(params[:1], **case.arguments)
+        optimizer.add_param_group({"params": params[1:]})
+    except Exception:
+        return False
+    return True
 
 
 def state_of(optimizer: Any, params: list[torch.Tensor]) -> Iterator[tuple[str, Any]]:

@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Callable
 from typing import Any
 
 import torch
 
-from verify.promises.case import Broken, Case, NotOffered, build, copies, expect_same, fresh, give, same, state_of
+from verify.promises.case import (
+    Broken,
+    Case,
+    NotOffered,
+    build,
+    copies,
+    expect_same,
+    expect_state,
+    fresh,
+    give,
+    same,
+    snapshot,
+    takes_late_groups,
+    with_new_memory,
+)
 
 
 def schedulers(case: Case) -> None:
     """Every class of torch.optim.lr_scheduler that needs no more than an optimizer drives it for four steps: the
     groups must hold the lr that the scheduler says, the run must be the same bit for bit as one in which lr (and
     the momentum that CyclicLR and OneCycleLR cycle) was written into the groups by hand, and torch must not warn
-    that step() was replaced. An lr that is halved before the first step must do what it does as an argument.
+    that step() was replaced. An lr that is halved before the first step must do what it does as an argument. A run
+    that is saved, loaded into a new optimizer and driven on by a new scheduler, which finds "initial_lr" in the
+    groups, must go on as the old one.
 
-    Bugs of this kind: groups without "lr", or that refuse the scheduler's own keys; a step that cannot be
-    wrapped; lr read at construction.
+    Bugs of this kind: groups without "lr", or that refuse the scheduler's own keys, or lose them in a checkpoint; a
+    step that cannot be wrapped; lr read at construction.
     """
     params = fresh(case)
     optimizer = build(case, params)
@@ -48,6 +65,43 @@ def schedulers(case: Case) -> None:
     expect_same(
         runs[0], runs[1], "with lr halved by LambdaLR before the first step", "it must be as built with half the lr"
     )
+    resumed(case)
+
+
+def resumed(case: Case) -> None:
+    """A scheduler that goes on after a checkpoint was loaded into a new optimizer."""
+
+    def scheduled(optimizer: Any, last: int) -> Any:
+        return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: 0.5**epoch, last_epoch=last)
+
+    params = fresh(case)
+    optimizer = build(case, params)
+    scheduler = scheduled(optimizer, -1)
+    for k in range(2):
+        give(case, params, k)
+        optimizer.step()
+        scheduler.step()
+    twins = fresh(case)
+    with torch.no_grad():
+        for p, twin in zip(params, twins, strict=True):
+            twin.copy_(p)
+    other = build(case, twins)
+    try:
+        other.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+    except Exception:
+        return  # that a run can be saved and loaded is for the checks of the state
+    try:
+        going_on = scheduled(other, 1)
+    except Exception as error:
+        kind = type(error).__name__
+        raise Broken(f"after a checkpoint was loaded, a scheduler cannot go on: {kind}: {error}") from None
+    for k in (2, 3):
+        for o, s, own in ((optimizer, scheduler, params), (other, going_on, twins)):
+            give(case, own, k)
+            o.step()
+            s.step()
+        when = f"loaded after 2 steps and driven on by LambdaLR, after step {k + 1}"
+        expect_same(twins, params, when, "it must go on as without a checkpoint")
 
 
 def scheduler_makers(optimizer: Any) -> dict[str, Callable[[Any], Any]]:
@@ -152,11 +206,9 @@ def step_scaled(case: Case, params: list, optimizer: Any, scaler: Any, k: int, *
 def infinite_step(case: Case, params: list, optimizer: Any, scaler: Any, k: int, when: str, *, explicit: bool) -> None:
     """A step that the scaler must skip."""
     before = copies(params)
-    kept = [(where, x.clone() if isinstance(x, torch.Tensor) else x) for where, x in state_of(optimizer, params)]
-    deterministic = torch.are_deterministic_algorithms_enabled()
-    warns = torch.is_deterministic_algorithms_warn_only_enabled()
-    torch.use_deterministic_algorithms(True, warn_only=True)  # which fills new memory with NaN
-    try:
+    kept = snapshot(optimizer, params)
+
+    def infinite() -> None:
         give(case, params, k)
         with torch.no_grad():
             for p in params:
@@ -166,19 +218,14 @@ def infinite_step(case: Case, params: list, optimizer: Any, scaler: Any, k: int,
             scaler.unscale_(optimizer)
         scaler.step(optimizer)
         scaler.update()
-    finally:
-        torch.use_deterministic_algorithms(deterministic, warn_only=warns)
+
+    with_new_memory(infinite, True)
     expect_same(params, before, f"with {when}", "the step must be skipped")
-    after = dict(state_of(optimizer, params))
-    for where, old in kept:
-        new = after.get(where)
-        tensors = isinstance(old, torch.Tensor) and isinstance(new, torch.Tensor)
-        if not (same(old, torch.as_tensor(new)) if tensors else old == new):
-            raise Broken(f"with {when}, the state {where} changed; the step must be skipped")
+    expect_state(optimizer, params, kept, f"with {when}", "the step must be skipped")
 
 
 def compiled(case: Case) -> None:
-    """Five steps, lr halved before the last, of torch.compile(optimizer.step, backend="eager"), which traces the
+    """Four steps, lr halved before the last, of torch.compile(optimizer.step, backend="eager"), which traces the
     step and runs what it traced, against the same steps without. Code that keeps its count in a tensor computes
     its scalars in tensors then, with their precision: where the bits differ, the reference says how far they may.
 
@@ -189,9 +236,9 @@ def compiled(case: Case) -> None:
     optimizer, plain = build(case, params), build(case, twins)
     step = torch.compile(optimizer.step, backend="eager")
     try:
-        for k in range(5):
+        for k in range(4):
             for group in (*optimizer.param_groups, *plain.param_groups):
-                if k == 4 and "lr" in group:
+                if k == 3 and "lr" in group:
                     group["lr"] = group["lr"] * 0.5
             give(case, params, k)
             give(case, twins, k)
@@ -208,10 +255,12 @@ def compiled(case: Case) -> None:
 
 def neighbours(case: Case) -> None:
     """Two optimizers of the class, with other parameters, other hyperparameters and other gradients, are built one
-    after the other and step in turn, in every order; each must do what it does alone, bit for bit.
+    after the other and step in turn, in every order; each must do what it does alone, bit for bit. A group that is
+    added to the first, when the second is there, takes what it does not say from the first's own arguments. An
+    optimizer on parameters that another one moved, whose values were put back, must do what the other did.
 
     Bugs of this kind: state, counts or hyperparameters at class level, a cache that is keyed by shape, a mutable
-    default argument.
+    default argument, a velocity that is kept on the parameter.
     """
     alone = [walk_alone(case, {}, 0), walk_alone(case, case.other, 1)]
     for built in ((0, 1), (1, 0)):
@@ -228,6 +277,50 @@ def neighbours(case: Case) -> None:
                 place = "first" if built[0] == which else "second"
                 when = f"built {place} of two of the class, after three steps in turn"
                 expect_same(params[which], alone[which], when, "it must be the same as alone")
+    if takes_late_groups(case):
+        late = [walk_late(case, beside) for beside in (False, True)]
+        when = "when a second one was built before a group was added to the first, after two steps"
+        expect_same(late[1], late[0], when, "the group must take the arguments of the first")
+    on_used_parameters(case)
+
+
+def on_used_parameters(case: Case) -> None:
+    """A second optimizer on the parameters of a first, which is still there."""
+    params = fresh(case)
+    first = walk(case, params)
+    ended = copies(params)
+    with torch.no_grad():
+        for p, start in zip(params, case.parameters, strict=True):
+            p.copy_(start)
+            p.grad = None
+    second = walk(case, params)
+    when = "on parameters that another one moved, whose values were put back, after three steps"
+    expect_same(params, ended, when, "it must do what the other did")
+    del first, second
+
+
+def walk_late(case: Case, beside: bool) -> list[torch.Tensor]:
+    """Parameters after two steps, the last of them in a group that says nothing and was added later."""
+    params, others = fresh(case), fresh(case)
+    optimizer = case.factory(params[:-1], **case.arguments)
+    other = build(case, others, **case.other) if beside else None
+    optimizer.add_param_group({"params": [params[-1]]})
+    for k in range(2):
+        give(case, params, k)
+        give(case, others, k + 1)
+        optimizer.step()
+        if other is not None:
+            other.step()
+    return params
+
+
+def walk(case: Case, params: list[torch.Tensor]) -> Any:
+    """The optimizer that moved these parameters three steps; it is still there while it is held."""
+    optimizer = build(case, params)
+    for k in range(3):
+        give(case, params, k)
+        optimizer.step()
+    return optimizer
 
 
 def walk_alone(case: Case, changes: dict[str, Any], shift: int) -> list[torch.Tensor]:

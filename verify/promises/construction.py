@@ -6,19 +6,21 @@ from typing import Any
 
 import torch
 
-from verify.promises.case import Broken, Case, build, copies, expect_same, fresh, give
+from verify.promises.case import Broken, Case, build, copies, expect_same, fresh, give, takes_late_groups
 
 
 def construction(case: Case) -> None:
     """The lines of torch's base class, on the subject itself: a bare tensor, a set in a group and what is no tensor
     are a TypeError; an empty list, a tensor that is no leaf, a parameter in two groups and a group without an
     option that has no default are a ValueError. A list becomes one group that holds the very tensors, and so do
-    a tuple, a generator, a group, and pairs of a name and a tensor; the step is the same for all.
+    a tuple, a generator, a group, and pairs of a name and a tensor; the step is the same for all. A group that is
+    added later, before the first step or after it, is taken and refused by the same lines, and may be one bare
+    tensor. A parameter that is frozen when the optimizer is built moves once it requires grad.
 
     A class that does not derive from torch.optim.Optimizer is judged by the same lines.
 
     Bugs of this kind: a generator used up by a first look at the parameters, a parameter dropped in silence,
-    a constructor of its own that takes anything.
+    a constructor of its own that takes anything, an add_param_group that does not look at what it is given.
     """
     p, q = fresh(case)[0], fresh(case)[-1]
     must_refuse(case, p, "a bare tensor", TypeError)
@@ -55,6 +57,103 @@ def construction(case: Case) -> None:
         optimizer.step()
         expected = expected or copies(params)
         expect_same(params, expected, f"built from {what}, after one step", "it must step as if built from a list")
+    frozen_at_construction(case)
+    if takes_late_groups(case):
+        for stepped in (False, True):
+            late_ways(case, stepped)
+            late_refusals(case, stepped)
+
+
+def frozen_at_construction(case: Case) -> None:
+    """Some parameters, or all, do not require grad when the optimizer is built, and do before the first step."""
+    expected = fresh(case)
+    by_hand = build(case, expected)
+    for k in range(2):
+        give(case, expected, k)
+        by_hand.step()
+    for what, start in (("its last parameter", -1), ("every parameter", 0)):
+        params = fresh(case)
+        for p in params[start:]:
+            p.requires_grad_(False)
+        try:
+            optimizer = build(case, params)
+        except Exception as error:
+            kind = type(error).__name__
+            raise Broken(
+                f"the constructor does not take a frozen parameter, as torch's does: {kind}: {error}"
+            ) from None
+        for p in params:
+            p.requires_grad_(True)
+        for k in range(2):
+            give(case, params, k)
+            optimizer.step()
+        when = f"built while {what} did not require grad, which it does since, after two steps"
+        expect_same(params, expected, when, "it must move like any other")
+
+
+def late_ways(case: Case, stepped: bool) -> None:
+    """Every form of a group with one parameter that is added later."""
+    forms: dict[str, Any] = {
+        "a list": lambda p: [p],
+        "a tuple": lambda p: (p,),
+        "a generator": lambda p: (x for x in [p]),
+        "a bare tensor": lambda p: p,
+    }
+    expected: list[torch.Tensor] | None = None
+    when = "after a step" if stepped else "before the first step"
+    for what, wrap in forms.items():
+        params = fresh(case)
+        optimizer = late_start(case, params, stepped)
+        try:
+            optimizer.add_param_group({"params": wrap(params[-1])})
+        except Exception as error:
+            kind = type(error).__name__
+            raise Broken(f"add_param_group {when} does not take {what}, as torch's does: {kind}: {error}") from None
+        held = [x for group in optimizer.param_groups[1:] for x in group["params"]]
+        if len(held) != 1 or held[0] is not params[-1]:
+            raise Broken(f"after a group with {what} was added {when}, the optimizer does not hold the tensor itself")
+        give(case, params, 1)
+        optimizer.step()
+        expected = expected or copies(params)
+        expect_same(params, expected, f"a group with {what} added {when}", "it must move as if added as a list")
+
+
+def late_start(case: Case, params: list[torch.Tensor], stepped: bool) -> Any:
+    """An optimizer of all parameters but the last."""
+    optimizer = case.factory(params[:-1], **case.arguments)
+    if stepped:
+        give(case, params, 0)
+        optimizer.step()
+    return optimizer
+
+
+def late_refusals(case: Case, stepped: bool) -> None:
+    """What a group that is added later must not hold."""
+    params = fresh(case)
+    optimizer = late_start(case, params, stepped)
+    when = "after a step" if stepped else "before the first step"
+    wrong: list[tuple[str, Any, type[Exception]]] = [
+        ("a set", {params[-1]}, TypeError),
+        ("a number instead of a tensor", [0.5], TypeError),
+        ("text instead of a tensor", ["q"], TypeError),
+        ("a parameter that it has already", [params[0]], ValueError),
+        ("a parameter that it has already beside a new one", [params[-1], params[0]], ValueError),
+    ]
+    if not case.arguments.get("differentiable"):
+        wrong.append(("a tensor that is no leaf", [params[-1] * 2], ValueError))
+    for what, given, kind in wrong:
+        try:
+            optimizer.add_param_group({"params": given})
+        except kind:
+            if len(optimizer.param_groups) != 1:
+                raise Broken(f"add_param_group {when} refuses {what}, and the group stays all the same") from None
+            continue
+        except Exception as error:
+            raised = type(error).__name__
+            raise Broken(
+                f"{what}, given to add_param_group {when}, raises {raised}: {error}; it must be a {kind.__name__}"
+            ) from None
+        raise Broken(f"add_param_group {when} takes {what}; it must raise {kind.__name__}")
 
 
 def ways_to_pass() -> dict[str, Any]:

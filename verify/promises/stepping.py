@@ -7,15 +7,31 @@ from typing import Any
 
 import torch
 
-from verify.promises.case import Broken, Case, NotOffered, build, copies, expect_same, fresh, give, state_of
+from verify.promises.case import (
+    Broken,
+    Case,
+    NotOffered,
+    build,
+    copies,
+    expect_same,
+    expect_state,
+    fresh,
+    give,
+    give_with_graph,
+    snapshot,
+    state_of,
+)
 
 
 def closure(case: Case) -> None:
     """Steps with a closure, by position and by keyword, with autograd on and off, against steps whose gradients
-    were set by hand. Before the closure is called p.grad holds other numbers.
+    were set by hand. Before the closure is called p.grad holds other numbers, or None. A closure that raises must
+    be as if step() had not been called: its exception passes, nothing moves, and the next step is the same. An lr
+    that the closure writes into the groups is the one that the step uses.
 
     Bugs of this kind: a closure that is never run, or run under no_grad so that its backward fails, or after the
-    gradients were read; a loss that is not returned; step() that needs a closure, or returns 0.0 without one.
+    gradients or lr were read; a loss that is not returned; step() that needs a closure, or returns 0.0 without one;
+    a count that is advanced, or a flag that is set, before the closure and stays when it raises.
     """
     expected = fresh(case)
     by_hand = build(case, expected)
@@ -31,6 +47,84 @@ def closure(case: Case) -> None:
                 step_with_closure(case, optimizer, params, k, keyword=mode is torch.no_grad)
             when = f"after step {k + 1} with a closure"
             expect_same(params, expected, when, "it must use the gradients that the closure leaves")
+    closure_that_raises(case)
+    closure_without_gradients(case)
+    closure_that_edits(case)
+
+
+def closure_that_raises(case: Case) -> None:
+    """Before every step one whose closure raises, against steps without."""
+    params, twins = fresh(case), fresh(case)
+    optimizer, plain = build(case, params), build(case, twins)
+    for k in range(len(case.gradients)):
+        before, kept = copies(params), snapshot(optimizer, params)
+        give(case, params, k)
+        when = "when the closure raised" + (f", after step {k}" if k else ", before the first step")
+        passed = False
+        try:
+            optimizer.step(interrupted)
+        except Interrupted:
+            passed = True
+        if not passed:
+            raise Broken(f"{when}, step() swallowed the exception; it must pass")
+        expect_same(params, before, when, "nothing may move")
+        expect_state(optimizer, params, kept, when, "it must stay as it was")
+        give(case, params, k)
+        give(case, twins, k)
+        optimizer.step()
+        plain.step()
+        expect_same(params, twins, f"in the step after the closure raised, step {k + 1}", "it must be as without it")
+
+
+def interrupted() -> None:
+    """A closure that raises."""
+    raise Interrupted
+
+
+def closure_without_gradients(case: Case) -> None:
+    """Closures that find no gradients, as after zero_grad(), and make them."""
+    params, twins = fresh(case), fresh(case)
+    optimizer, plain = build(case, params), build(case, twins)
+    for k in range(len(case.gradients)):
+        for p in params:
+            p.grad = None
+
+        def evaluate(k: int = k) -> float:
+            give(case, params, k)
+            return 0.5
+
+        optimizer.step(evaluate)
+        give(case, twins, k)
+        plain.step()
+        when = f"after step {k + 1}, before whose closure there were no gradients"
+        expect_same(params, twins, when, "it must use the gradients that the closure leaves")
+
+
+def closure_that_edits(case: Case) -> None:
+    """A closure that halves lr in the groups."""
+    params, twins = fresh(case), fresh(case)
+    optimizer, plain = build(case, params), build(case, twins)
+    groups = (*optimizer.param_groups, *plain.param_groups)
+    if any(not isinstance(group.get("lr"), float) for group in groups):
+        return
+    for k in range(2):
+
+        def evaluate(k: int = k) -> float:
+            give(case, params, k)
+            halve(optimizer, k)
+            return 0.5
+
+        optimizer.step(evaluate)
+        give(case, twins, k)
+        halve(plain, k)
+        plain.step()
+        expect_same(params, twins, "after a step whose closure halves lr", "it must use the lr that the closure leaves")
+
+
+def halve(optimizer: Any, k: int) -> None:
+    """Halve lr in every group, but for the first step."""
+    for group in optimizer.param_groups:
+        group["lr"] = group["lr"] * (0.5 if k else 1.0)
 
 
 def step_with_closure(case: Case, optimizer: Any, params: list[torch.Tensor], k: int, *, keyword: bool) -> None:
@@ -63,31 +157,45 @@ class Interrupted(Exception):
 
 def grad_mode(case: Case) -> None:
     """Steps with autograd on and off give the same numbers, leave the mode as it was (also when the closure
-    raises), and no graph behind: parameters stay leaves, and no tensor of the state has a grad_fn.
+    or the step raises), and no graph behind: parameters stay leaves, and no tensor of the state has a grad_fn. So it
+    must be with gradients that have a graph themselves, as create_graph leaves them, and they keep it.
 
     Bugs of this kind: set_grad_enabled without putting it back, an update that relies on its caller's no_grad,
     moments that hold the graph of all steps and with it all memory.
     """
+    modes = ((torch.enable_grad, "autograd on"), (torch.no_grad, "autograd off"))
     runs = []
-    for mode, name in ((torch.enable_grad, "autograd on"), (torch.no_grad, "autograd off")):
+    for graph, (mode, name) in [(graph, mode) for graph in (False, True) for mode in modes]:
         params = fresh(case)
         optimizer = build(case, params)
+        how = f"step() with {name}" + (" and gradients that have a graph" if graph else "")
         for k in range(len(case.gradients)):
-            give(case, params, k)
+            (give_with_graph if graph else give)(case, params, k)
+            nodes = [None if p.grad is None else p.grad.grad_fn for p in params]
             with mode():
-                expect_same_modes(optimizer.step, f"step() with {name}")
+                expect_same_modes(optimizer.step, how)
             for i, p in enumerate(params):
                 if p.grad_fn is not None or not p.is_leaf:
-                    raise Broken(f"after step() with {name} parameter {i} belongs to a graph; it must stay a leaf")
+                    raise Broken(f"after {how} parameter {i} belongs to a graph; it must stay a leaf")
+                if p.grad is not None and p.grad.grad_fn is not nodes[i] and graph:
+                    raise Broken(
+                        f"{how} took the gradient of parameter {i} out of its graph; gradients are the caller's"
+                    )
             for where, x in state_of(optimizer, params):
-                if isinstance(x, torch.Tensor) and x.grad_fn is not None:
-                    raise Broken(f"after step() with {name} the state {where} has a grad_fn; it must hold no graph")
-        runs.append(params)
+                if isinstance(x, torch.Tensor) and (x.grad_fn is not None or (graph and x.requires_grad)):
+                    raise Broken(f"after {how} the state {where} has a grad_fn; it must hold no graph")
+        runs.append((how, params))
         with mode():
             expect_same_modes(
                 lambda optimizer=optimizer: step_that_raises(optimizer), f"a closure that raises, {name},"
             )
-    expect_same(runs[1], runs[0], "with autograd off", "it must be the same as with autograd on")
+            for p in params:
+                p.grad = None if p.grad is None or not p.grad.ndim else p.grad.detach().to_sparse()
+            expect_same_modes(
+                lambda optimizer=optimizer: step_suppressed(optimizer), f"a step on sparse gradients, {name},"
+            )
+    for how, params in runs[1:]:
+        expect_same(params, runs[0][1], f"after {how}", "it must be the same as with autograd on")
 
 
 def expect_same_modes(function: Any, what: str) -> None:
@@ -106,11 +214,14 @@ def expect_same_modes(function: Any, what: str) -> None:
 def step_that_raises(optimizer: Any) -> None:
     """A step whose closure raises."""
 
-    def evaluate() -> None:
-        raise Interrupted
-
     with contextlib.suppress(Exception):  # that it must pass is another promise
-        optimizer.step(evaluate)
+        optimizer.step(interrupted)
+
+
+def step_suppressed(optimizer: Any) -> None:
+    """A step that may raise."""
+    with contextlib.suppress(Exception):
+        optimizer.step()
 
 
 def hooks(case: Case) -> None:

@@ -7,7 +7,21 @@ from typing import Any
 
 import torch
 
-from verify.promises.case import Broken, Case, NotOffered, build, copies, expect_same, fresh, give, same, state_of
+from verify.promises.case import (
+    Broken,
+    Case,
+    NotOffered,
+    build,
+    copies,
+    expect_same,
+    expect_state,
+    fresh,
+    give,
+    give_with_graph,
+    same,
+    snapshot,
+    state_of,
+)
 
 
 def gradients(case: Case) -> None:
@@ -58,19 +72,27 @@ def expect_unwritten(g: torch.Tensor, old: torch.Tensor, name: str, when: str) -
 def parameters(case: Case) -> None:
     """After every step each parameter must be the same object in the same memory, with the same strides, dtype,
     device and requires_grad, a leaf without grad_fn, and the group must hold that very object. A view and a slice
-    that were taken before must see the update.
+    that were taken before must see the update, and autograd must see that one that moved was written to (of fused
+    kernels that is not asked: torch's own on the cpu do not say so). Its hooks are the caller's, and a backward pass
+    leaves in p.grad what it computed.
 
     Bugs of this kind: p.data replaced by a new tensor, so that views, tied weights and flattened buffers are left
-    behind; strides made contiguous; requires_grad switched off for the update and not on again.
+    behind; p.data written to, so that a backward through the old values is wrong in silence; strides made
+    contiguous; requires_grad switched off for the update and not on again; a hook that clips gradients.
     """
     params = fresh(case)
+    hooked = [number_of_hooks(p) for p in params]
     optimizer = build(case, params)
+    expect_hooks(params, hooked, "the constructor")
+    expect_backward(case, params, "with an optimizer built")
     views = [p.detach() for p in params]
     slices = [p.detach()[..., :1] if p.ndim else p.detach() for p in params]
     before = [facts(p) for p in params]
     for k in range(len(case.gradients)):
         give(case, params, k)
+        versions, old = [p._version for p in params], copies(params)
         optimizer.step()
+        expect_hooks(params, hooked, f"step {k + 1}")
         held = [p for group in optimizer.param_groups for p in group["params"]]
         for i, p in enumerate(params):
             if sum(x is p for x in held) != 1:
@@ -81,6 +103,40 @@ def parameters(case: Case) -> None:
                     raise Broken(f"step {k + 1} changed the {what} of parameter {i}{shown}; it must stay")
             if not same(views[i], p.detach()) or not same(slices[i], p.detach()[..., :1] if p.ndim else p.detach()):
                 raise Broken(f"a view of parameter {i} does not see step {k + 1}; parameters must move in place")
+            if p._version == versions[i] and not same(p.detach(), old[i]) and not case.arguments.get("fused"):
+                raise Broken(
+                    f"step {k + 1} moved parameter {i} past autograd, whose version of it is still {versions[i]}: a "
+                    "backward through the old values would be wrong in silence"
+                )
+    expect_backward(case, params, "after the last step")
+
+
+def number_of_hooks(p: torch.Tensor) -> int:
+    """How many hooks wait for the gradient of a parameter."""
+    kinds = ("_backward_hooks", "_post_accumulate_grad_hooks")
+    return sum(len(getattr(p, kind, None) or ()) for kind in kinds)
+
+
+def expect_hooks(params: list[torch.Tensor], before: list[int], who: str) -> None:
+    """Broken if a parameter has another number of hooks than before."""
+    for i, p in enumerate(params):
+        if number_of_hooks(p) != before[i]:
+            raise Broken(f"{who} left a hook on parameter {i}, which runs in every backward; hooks are the caller's")
+
+
+def expect_backward(case: Case, params: list[torch.Tensor], when: str) -> None:
+    """Broken unless a backward pass leaves the gradients that it computed."""
+    for i, (p, g) in enumerate(zip(params, case.gradients[0], strict=True)):
+        if g is None or p.is_complex():
+            continue
+        p.grad = None
+        with torch.enable_grad():
+            (p * g).sum().backward()
+        if p.grad is None or not same(p.grad, g):
+            got = "None" if p.grad is None else f"{p.grad.reshape(-1).tolist()}"
+            expected = g.reshape(-1).tolist()
+            raise Broken(f"{when}, a backward pass leaves {got} in p.grad of parameter {i}; it computed {expected}")
+        p.grad = None
 
 
 def facts(p: torch.Tensor) -> dict[str, Any]:
@@ -98,19 +154,20 @@ def facts(p: torch.Tensor) -> dict[str, Any]:
 
 
 def state(case: Case) -> None:
-    """After 1, 2 and 3 steps, with new gradient tensors and with one buffer written again and again, no tensor of
-    the state may require grad, or share memory with a parameter, a gradient or another tensor of the state. What
-    is in optimizer.state is looked at, also in lists and dicts.
+    """After 1, 2 and 3 steps, with new gradient tensors, with one buffer written again and again, and with gradients
+    that have a graph, no tensor of the state may require grad, be an inference tensor, or share memory with a
+    parameter, a gradient or another tensor of the state. What is in optimizer.state is looked at, also in lists and
+    dicts.
 
     Bugs of this kind: the last gradient kept without a copy, which is another one when the buffer is used again;
-    one counter for all parameters; one tensor under two names.
+    one counter for all parameters; one tensor under two names; a step in inference mode.
     """
-    for reuse in (False, True):
+    for reuse, graph in ((False, False), (True, False), (False, True)):
         params = fresh(case)
         optimizer = build(case, params)
         for k in range(3):
             held = [p.grad for p in params]
-            give(case, params, k)
+            (give_with_graph if graph else give)(case, params, k)
             for p, old in zip(params, held, strict=True):
                 if reuse and old is not None and p.grad is not None:
                     p.grad = old.copy_(p.grad)
@@ -124,6 +181,11 @@ def state(case: Case) -> None:
                     continue
                 if x.requires_grad:
                     raise Broken(f"after step {k + 1} the state {where} requires grad; it must not")
+                if x.is_inference():
+                    raise Broken(
+                        f"after step {k + 1} the state {where} is an inference tensor, which nothing outside inference "
+                        "mode can write to; it must be an ordinary one"
+                    )
                 mine = cells(x)
                 for other, theirs in seen:
                     if mine & theirs:
@@ -142,15 +204,41 @@ def cells(x: torch.Tensor) -> set[int]:
 
 def zero_grad(case: Case) -> None:
     """zero_grad() sets gradients to None; zero_grad(set_to_none=False) makes them zero in place, the same tensors as
-    before; parameters without a gradient stay without, in every group.
+    before; parameters without a gradient stay without, in every group, also in one that was added later. So it is
+    for a parameter that is frozen and has a gradient, and for a gradient that has a graph, which is taken out of it.
+    Parameters and state stay as they are.
 
-    Bugs of this kind: an argument that is ignored or not known, a loop over the first group only, gradients made
-    for parameters that had none.
+    Bugs of this kind: an argument that is ignored or not known, a loop over the first group only or over what was
+    there at construction, gradients made for parameters that had none, a velocity that is reset with them.
     """
     params = fresh(case)
     optimizer = build(case, params)
+    expect_zeroed(case, optimizer, params, [False] * len(params))
+    if len(params) > 1:
+        frozen = [i == len(params) - 1 for i in range(len(params))]
+        expect_zeroed(case, optimizer, params, frozen)
+    late = fresh(case)
+    optimizer = case.factory(late[:-1], **case.arguments) if len(late) > 1 else optimizer
+    try:
+        optimizer.add_param_group({"params": [late[-1]]})
+    except Exception:
+        return  # that a group can be added is another promise
+    expect_zeroed(case, optimizer, late, [False] * len(late))
+
+
+def expect_zeroed(case: Case, optimizer: Any, params: list[torch.Tensor], frozen: list[bool]) -> None:
+    """Steps, and both kinds of zero_grad after each."""
     for k in range(len(case.gradients)):
+        for p in params:
+            p.requires_grad_(True)
         give(case, params, k)
+        if all(p.grad is not None for p in params):
+            optimizer.step()
+        values, kept = copies(params), snapshot(optimizer, params)
+        if k % 2:
+            give_with_graph(case, params, k)
+        for p, freeze in zip(params, frozen, strict=True):
+            p.requires_grad_(not freeze)
         held = [p.grad for p in params]
         optimizer.zero_grad(set_to_none=False)
         for i, (p, g) in enumerate(zip(params, held, strict=True)):
@@ -161,12 +249,28 @@ def zero_grad(case: Case) -> None:
                 found = "None" if p.grad is None else "another tensor"
                 raise Broken(f"after {call} the gradient of parameter {i} is {found}; it must be the same tensor")
             if g is not None and bool(g.count_nonzero()):
-                raise Broken(f"after {call} the gradient of parameter {i} is not zero")
-        give(case, params, k)
-        optimizer.zero_grad()
-        for i, p in enumerate(params):
-            if p.grad is not None:
-                raise Broken(f"after zero_grad() the gradient of parameter {i} is a tensor; it must be None")
+                whose = f"parameter {i}, which is frozen," if frozen[i] else f"parameter {i}"
+                raise Broken(f"after {call} the gradient of {whose} is not zero")
+            if g is not None and (g.grad_fn is not None or g.requires_grad):
+                raise Broken(f"after {call} the gradient of parameter {i} still has a graph; it must have none")
+        expect_untouched(optimizer, params, values, kept, "zero_grad(set_to_none=False)")
+        for p, row in zip(params, case.gradients[k], strict=True):
+            p.grad = None if row is None else row.clone()
+        for call in ("zero_grad()", "zero_grad() again"):
+            optimizer.zero_grad()
+            for i, p in enumerate(params):
+                if p.grad is not None:
+                    whose = f"parameter {i}, which is frozen," if frozen[i] else f"parameter {i}"
+                    raise Broken(f"after {call} the gradient of {whose} is a tensor; it must be None")
+            expect_untouched(optimizer, params, values, kept, call)
+    for p in params:
+        p.requires_grad_(True)
+
+
+def expect_untouched(optimizer: Any, params: list[torch.Tensor], values: list, kept: list, call: str) -> None:
+    """Broken if parameters or state are not what they were."""
+    expect_same(params, values, f"after {call}", "it must leave parameters as they are")
+    expect_state(optimizer, params, kept, f"after {call}", "gradients are all that it may touch")
 
 
 def sparse(case: Case) -> None:

@@ -32,15 +32,6 @@ class LateGroupAfterLoadClearsState(SGD):
             self.state.clear()
 
 
-class SavingSkipsFrozen(SGD):
-    """The state of a parameter that is frozen is not saved."""
-
-    def state_dict(self):
-        saved = super().state_dict()
-        frozen = [i for i, p in enumerate(self.held()) if not p.requires_grad]
-        return {**saved, "state": {i: own for i, own in saved["state"].items() if i not in frozen}}
-
-
 class SavingRoundsTensorLr(SGD):
     """A learning rate that is a tensor is saved, and goes on, in bfloat16."""
 

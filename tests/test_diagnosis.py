@@ -1,0 +1,49 @@
+"""A refuted formula is named: the variant of the rule that the subject follows in every step."""
+
+import pytest
+
+from tests.specimens import RIGHT, WRONG
+from tests.test_specimens import subject_of
+from verify import diagnosis, load
+from verify.budgets import BUDGETS
+from verify.checks.context import Context
+from verify.checks.programs import sweep
+from verify.diagnosis import diagnose
+
+NAMED = {
+    "adam.EpsInsideRoot": "epsilon.inside_root",
+    "adam_moments.NoSecondCorrection": "correction.missing.exp_avg_sq",
+    "adam_moments.CorrectionFrozen": "correction.frozen",
+    "adam_moments.BetaOnGradient": "moment.swapped.exp_avg",
+    "adam_moments.SecondMomentCentred": "moment.centred_on_exp_avg.exp_avg_sq",
+    "adam.AmsgradAfterCorrection": "maximum.after_correction.max_exp_avg_sq",
+    "adamw.DecayAfterStep": "decay.after_step",
+    "adamw.DecayWithoutLr": "decay.without_lr",
+}
+
+
+def context_of(specimen) -> Context:
+    loaded = load(subject_of(specimen))
+    return Context(loaded, "float32", "cpu", "for-loop", BUDGETS["quick"], 0, loaded.editable())
+
+
+@pytest.fixture(autouse=True)
+def time_enough(monkeypatch):
+    """What is found must not depend on how busy the machine is."""
+    monkeypatch.setattr(diagnosis, "SINGLE_SECONDS", 120.0)
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_the_planted_mistake_is_named(name):
+    context = context_of(next(s for s in WRONG if s.name == name))
+    failed = next((p, o) for p in sweep(context) if (o := context.run(p)).failed)
+    found = diagnose(context, *failed)
+    assert found is not None
+    assert found.variants[0] == NAMED[name]
+    assert found.text.startswith("matches ")
+
+
+def test_what_passes_is_not_diagnosed():
+    context = context_of(RIGHT[0])
+    program = next(iter(sweep(context)))
+    assert diagnose(context, program, context.run(program)) is None

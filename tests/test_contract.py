@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import warnings
 from dataclasses import replace
 
 import pytest
@@ -10,15 +11,19 @@ import torch
 from tests.checking import run_check
 from tests.specimens import Specimen
 from tests.specimens.beyond_one_step import WRONG_BEYOND
+from tests.specimens.promises_kept import WRONG_PROMISES
 from verify import Subject, load
+from verify.budgets import BUDGETS
 from verify.checks import IDS, all_checks
+from verify.checks.context import Context
+from verify.isolation import Guard
 from verify.promises import PROMISES
 from verify.promises.case import Broken, Case
 from verify.promises.tensors import sparse
 from verify.script_promise import promise_script, script_for_promise, source
 
 TORCH = ("Adam", "AdamW", "SGD", "RMSprop", "Adagrad", "Adadelta", "Adamax", "NAdam", "RAdam", "Rprop", "ASGD")
-BROKEN = [s for s in WRONG_BEYOND if s.check in PROMISES]
+BROKEN = [s for s in (*WRONG_BEYOND, *WRONG_PROMISES) if s.check in PROMISES]
 # one specimen for each check; the others are tried by test_specimens.py
 ONE_EACH = list({s.check: s for s in BROKEN}.values())
 
@@ -52,7 +57,11 @@ def test_torch_keeps_it(check, name):
             if report is None:
                 continue
             broken = TORCH_BREAKS.get((check, name, implementation)) or TORCH_BREAKS.get((check, name))
-            if broken is None:
+            if broken is None and report.reason.startswith(
+                "it refuses lr as a tensor: lr as a Tensor is not supported"
+            ):
+                assert (check, implementation) == ("contract.tensor_lr", "foreach")
+            elif broken is None:
                 assert report.status == "passed", report.findings[0].message if report.findings else report.reason
             else:
                 assert report.findings[0].message.startswith(broken)
@@ -96,6 +105,33 @@ def test_script_stands_alone(tmp_path):
         assert not done.stderr
         ends.append(done.returncode)
     assert ends == [1, 0]
+
+
+BAD_CITIZENS = [s for s in WRONG_PROMISES if s.check == "contract.side_effects"]
+
+
+@pytest.mark.parametrize("specimen", BAD_CITIZENS, ids=lambda s: s.name)
+def test_what_is_changed_beyond_torch_is_told_and_put_back(specimen):
+    """Import, construction and steps are guarded, as in a worker."""
+    with Guard() as outside:
+        loaded = load(subject_of(specimen))
+        context = Context(loaded, "float32", "cpu", "for-loop", BUDGETS["quick"], 0)
+        report = all_checks()["contract.side_effects"].run(context)
+    assert report.status == "failed"
+    assert report.findings[0].message.startswith("the subject changed ")
+    assert outside.changes == []
+
+
+def test_a_warning_in_every_step_is_a_note():
+    class Warns(torch.optim.SGD):
+        def step(self, closure=None):
+            warnings.warn("SGD is old", FutureWarning, stacklevel=2)
+            super().step(closure)
+
+    for target, notes in ((Warns, ["it warns in every step: FutureWarning: SGD is old"]), ("torch.optim.SGD", [])):
+        report = run_check(Subject(target, "sgd"), "contract.side_effects", "float32")
+        assert report.status == "passed"
+        assert report.notes == notes
 
 
 def test_source_is_python():

@@ -14,7 +14,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from verify.oracle import run_program
+from reference.rounding import PRECISIONS
+from verify.driver import quiet
+from verify.oracle import LockStep, run_program
 from verify.outcome import Outcome
 from verify.program import Filling, Parameter, Program, Step, element_count
 from verify.subject import LoadedSubject
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 SINGLE_SECONDS = 5.0
 PAIR_SECONDS = 4.0
 MOMENT = 0.5
+# of each program
+STEPS_RECORDED = 2
 MOST_LANES = 256
 MOST_STEPS = 8
 MOST_NAMED = 3
@@ -93,6 +97,20 @@ def _remembered(context: Context) -> list[Any]:
     return _found.setdefault((context.loaded.subject.title, context.loaded.rule.name), [])
 
 
+class _Recording(LockStep):
+    """Keeps every step of the first parameter: the symbols before it, and what the subject made of them."""
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.steps: list[tuple[Any, dict[str, Any], dict[str, Any]]] = []
+
+    def _compare_parameter(self, operation, index, track, after, state) -> None:
+        before, carried = self._inputs(track)
+        if index == 0 and not carried:
+            self.steps.append((dict(self.options[track.spec.group]), before, {"p": after, **state}))
+        super()._compare_parameter(operation, index, track, after, state)
+
+
 def generic_programs(context: Context) -> Iterator[Program]:
     """Programs in which no two hyperparameters have values that go together by chance, for two choices of options."""
     from verify.checks.programs import choices_of
@@ -119,7 +137,20 @@ class _Trial:
 
     def __init__(self, context: Context, programs: list[Program]):
         self.context, self.programs = context, programs
+        self.recorded: list[tuple[Any, dict[str, Any], dict[str, Any]]] = []
+        for program in programs:
+            recording = _Recording(context.loaded, program, scalars=context.scalars, in_subject=context.in_subject)
+            recording.run()
+            self.recorded += recording.steps[-STEPS_RECORDED:]
         self.steps = sum(isinstance(op, Step) for p in programs for op in p.operations)
+
+    def may_fit(self, rule: Any) -> bool:
+        """A quick look at recorded steps, in float64, that leaves out nearly all that do not fit."""
+        from reference.variants import resembles
+
+        unit = PRECISIONS[self.context.dtype].unit
+        with quiet():
+            return all(resembles(rule.step(options), before, after, unit) for options, before, after in self.recorded)
 
     def fits(self, rule: Any) -> bool:
         """Whether the subject follows a rule in every step of every program."""
@@ -142,7 +173,7 @@ class _Trial:
         for variant in candidates:
             if len(found) == most or time.perf_counter() > ends:
                 break
-            if self.fits(variant.rule):
+            if self.may_fit(variant.rule) and self.fits(variant.rule):
                 # the likely ones come first: others that fit as well are looked for a moment longer
                 ends = min(ends, time.perf_counter() + MOMENT)
                 found.append(variant)

@@ -169,7 +169,7 @@ class _Reader:
             self.options[side][name] = value
 
     def sides(self, text: str) -> tuple[int, ...]:
-        """An inequality without prefixes is meant for both rules, as far as they have its names."""
+        """A condition without prefixes is meant for both rules, as far as they have its names."""
         names = re.findall(r"[A-Za-z_][\w.]*", text)
         bare = [n for n in names if "." not in n and n not in _FUNCTIONS and n != "t"]
         both = [side for side in (0, 1) if all(self.hyperparameter((side, n)) for n in bare)]
@@ -186,7 +186,8 @@ class _Reader:
         if not name.fullmatch(left) and name.fullmatch(right):
             left, right = right, left
         if not name.fullmatch(left):
-            self.bind_unknown(left, right)
+            for side in self.sides(f"{left} {right}"):
+                self.bind_unknown(left, right, side)
             return
         sides, bare = self.split(left)
         if bare in ("g", "p") and len(sides) == 1:
@@ -200,9 +201,9 @@ class _Reader:
             raise self.fail("it contradicts another condition")
         self.bindings[place] = value
 
-    def bind_unknown(self, left: str, right: str) -> None:
+    def bind_unknown(self, left: str, right: str, side: int) -> None:
         """An equation without a name on either side: solved for a name in which it is linear."""
-        difference = self.expression(left, 0, "") - self.expression(right, 0, "")
+        difference = self.expression(left, side, "") - self.expression(right, side, "")
         for symbol in sorted(difference.free_symbols - {STEP_COUNT}, key=str):
             slope = difference.diff(symbol)
             if slope != 0 and not slope.has(symbol):

@@ -11,14 +11,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import product
+from random import Random
 
+import flint
 import sympy
 
 from reference.equivalence.claim import DONE, Claim
 from reference.equivalence.machine import NEVER, Machine, facts_of
+from reference.equivalence.refute import PRECISION
 from reference.equivalence.search import Relation, relations, singular
 from reference.equivalence.zero import Facts, exact, is_zero, signs_of
-from reference.rule import PARAMETER, STEP_COUNT, RuleError
+from reference.lowering.ball import lower_to_balls
+from reference.rule import PARAMETER, STEP_COUNT, Assignment, RuleError, Step
+
+_POINTS = 8
 
 
 @dataclass(frozen=True)
@@ -208,9 +214,38 @@ class _Induction:
         initial = {m.symbols[s.name]: m.initial(s) for m in self.machines for s in m.step.state}
         return {self.machines[side].parameter: value.xreplace(initial).xreplace({STEP_COUNT: sympy.S.One})}
 
+    def differ(self, left: sympy.Expr, right: sympy.Expr) -> bool:
+        """Whether two expressions certainly differ somewhere, which is seen soonest in numbers."""
+        if left == right:
+            return False
+        names = {s: sympy.Symbol(f"x{k}") for k, s in enumerate(sorted(left.free_symbols | right.free_symbols, key=str))}
+        step = self.claim.steps[0]
+        made = tuple(
+            Assignment(name, sympy.Symbol(name), e.xreplace(names)) for name, e in (("left", left), ("right", right))
+        )
+        try:
+            evaluate = lower_to_balls(Step(step.rule, step.options, made))
+        except RuleError:
+            return False
+        random = Random(0)
+        with flint.ctx.workprec(PRECISION):
+            for _ in range(_POINTS):
+                values = {new.name: flint.arb(_value(old, random)) for old, new in names.items()}
+                v = evaluate(values)
+                if v["left"].is_finite() and v["right"].is_finite() and not v["left"].overlaps(v["right"]):
+                    return not self.claim.relations
+        return False
+
     def equal(self, text: str, left: sympy.Expr, right: sympy.Expr, facts: Facts) -> bool:
         left, right = (exact(e).xreplace(self.assumed) for e in (left, right))
-        if not is_zero(left - right, Facts(facts.units, facts.signs)):
+        if self.differ(left, right) or not is_zero(left - right, Facts(facts.units, facts.signs)):
             return False
         self.checked.append(Equation(", ".join(self.claim.case), text, left, right))
         return True
+
+
+def _value(symbol: sympy.Symbol, random: Random) -> float:
+    """A value that a symbol may have; hyperparameters are kept below 1, where most domains are."""
+    if symbol.is_integer:
+        return random.randint(1, 6)
+    return random.uniform(0.05, 0.95) if symbol.is_nonnegative else random.uniform(-3, 3)

@@ -91,6 +91,8 @@ def is_zero(e: sympy.Expr, facts: Facts) -> bool:
         return False
     f = min(algebra.splits, key=lambda f: (len(f.free_symbols), sympy.count_ops(f), str(f)))
     for sign in sorted(algebra.signs(f), reverse=True):
+        if algebra.impossible(f, sign):
+            continue
         if sign != ZERO:
             if not is_zero(e, facts.with_sign(f, frozenset({sign}))):
                 return False
@@ -274,6 +276,17 @@ class Algebra:
             elif base != 1:
                 return None
         return strict
+
+    def impossible(self, f: sympy.Expr, sign: int) -> bool:
+        """Whether a sign contradicts another fact: the sum of two positive quantities is positive."""
+        mine = [(sign * f, True)] if sign else [(f, False), (-f, False)]
+        for g, known in self.facts.signs.items():
+            theirs = [(way * g, 0 not in known) for way in (1, -1) if not known & {-way}]
+            for (x, strict), (y, also) in product(mine, theirs):
+                total = self.signs(sympy.expand(x + y))
+                if POSITIVE not in total and (strict or also or ZERO not in total):
+                    return True
+        return False
 
     def split(self, e: sympy.Expr) -> None:
         """Note the first factor of an expression whose sign would help."""

@@ -72,7 +72,7 @@ def _plain_steps(context: Context, program: Program, report: Report) -> list[str
     """What building and three steps change outside the block that silences warnings and numpy's errors."""
     case = case_for(context.loaded, program)
     warned: list[set[str]] = []
-    with warnings.catch_warnings(record=True) as caught, np.errstate(**_NUMPYS):
+    with warnings.catch_warnings(record=True) as caught, np.errstate(all="warn", under="ignore"):
         warnings.simplefilter("always")
         with Guard() as guard, suppress(*SUBJECT_ERRORS):
             context.in_subject(True)
@@ -87,10 +87,6 @@ def _plain_steps(context: Context, program: Program, report: Report) -> list[str
     for text in sorted(set.intersection(*warned)) if len(warned) == 3 else ():
         report.notes.append(f"it warns in every step: {' '.join(text.split())[:200]}")
     return guard.changes
-
-
-# what numpy does about errors unless it is told otherwise
-_NUMPYS = {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"}
 
 
 # -- what promises are tried on --------------------------------------------------------------

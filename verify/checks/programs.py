@@ -10,7 +10,7 @@ import numpy as np
 
 from reference.rule import Options, UpdateRule
 from verify.checks.context import Context
-from verify.program import AddGroup, Edit, Filling, Parameter, Program, Repeat, Schedule, Step
+from verify.program import AddGroup, Edit, Filling, Parameter, Program, Reload, Repeat, Schedule, Step
 
 
 def first_trials(context: Context, number: int = 0) -> dict[str, float]:
@@ -191,8 +191,10 @@ def edits(context: Context) -> Iterator[Program]:
 def late_groups(context: Context) -> Iterator[Program]:
     """A group is added before the first step, after it, and after several; edits reach it as any other.
 
-    And one that brings nothing but parameters, after every hyperparameter of the first group was edited.
+    And one that brings nothing but parameters, after every hyperparameter of the first group was edited, and after
+    a load too.
     """
+    loaded = context.loaded
     for number, (options, values) in enumerate(settings(context)):
         groups = tuple(differing_groups(context, values, options))
         if len(groups) == 1:
@@ -210,10 +212,11 @@ def late_groups(context: Context) -> Iterator[Program]:
         if not edited:
             continue
         parameters = tuple(replace(p, group=min(p.group, 1)) for p in parameters)
-        operations = (step(8), *edited, step(9), AddGroup(1), step(10), step(11))
-        yield context.program(
-            groups=(values, values), options=dict(options), parameters=parameters, operations=operations
-        )
+        for between in ((), (Reload(),)) if "state_dict" not in loaded.subject.lacks else ((),):
+            operations = (step(8), *edited, step(9), *between, AddGroup(1), step(10), step(11))
+            yield context.program(
+                groups=(values, values), options=dict(options), parameters=parameters, operations=operations
+            )
 
 
 def _all_edited(context: Context, values: dict[str, float], options: Options) -> list[Edit]:

@@ -547,7 +547,8 @@ def _wrong_sizes(saved: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     if len(groups) > 1:
         yield "a group too few", {**saved, "param_groups": groups[:-1]}
     fewer = {**groups[0], "params": groups[0]["params"][:-1]}
-    yield "a parameter too few", {**saved, "param_groups": [fewer, *groups[1:]]}
+    if groups[0]["params"]:
+        yield "a parameter too few", {**saved, "param_groups": [fewer, *groups[1:]]}
 
 
 def _load(context: Context, program: Program, data: Any) -> tuple[Recorder | None, str | None]:
@@ -593,15 +594,18 @@ def _without_key(context: Context, program: Program, plain: Recorder, saved: dic
 def _group_begun_anew(context: Context, program: Program, saved: dict, key: str) -> Iterator[Recorder | None]:
     """As :func:`_begun_anew`, for a key that the groups of a fresh instance do not have: it holds state."""
     resumed = run(context, program.with_operations(()))
-    fresh = getattr(resumed.optimizer, "param_groups", [{}])[0]
-    if key in fresh:
+    fresh = getattr(resumed.optimizer, "param_groups", [{}])
+    if any(key in g for g in fresh):
         return
     lacking = [{k: v for k, v in g.items() if k != key} for g in saved["param_groups"]]
     yield _load(context, program, {**saved, "state": {}, "param_groups": lacking})[0]
     # it may begin at zero, or where a hyperparameter says
-    starts = [0, *(v for v in fresh.values() if isinstance(v, int | float) and not isinstance(v, bool))]
-    for start in dict.fromkeys(starts):
-        groups = [{**g, key: _like(g[key], start)} if key in g else g for g in saved["param_groups"]]
+    numbers = (k for k, v in fresh[0].items() if isinstance(v, int | float) and not isinstance(v, bool))
+    for name in (None, *numbers):
+        groups = [
+            {**g, key: _like(g[key], own.get(name, 0))} if key in g else g
+            for g, own in zip(saved["param_groups"], fresh, strict=True)
+        ]
         yield _load(context, program, {**saved, "param_groups": groups})[0]
 
 

@@ -42,11 +42,12 @@ def process(monkeypatch):
 
 
 @pytest.fixture
-def pids(tmp_path, monkeypatch):
+def pids(tmp_path):
     """Ids of all processes that imported the hostile file."""
     file = tmp_path / "pids"
-    monkeypatch.setenv("HOSTILE_PIDS", str(file))
-    return lambda: [int(line) for line in file.read_text().split()] if file.exists() else []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOSTILE_PIDS", str(file))
+        yield lambda: [int(line) for line in file.read_text().split()] if file.exists() else []
 
 
 @pytest.fixture

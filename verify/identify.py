@@ -112,12 +112,12 @@ def identify(subject: Subject, in_subject=None) -> Identity:
     started = time.perf_counter()
     factory = resolve(subject.target) if isinstance(subject.target, str) else subject.target
     loaded = dict(_loaded(subject, factory))
-    trials = {name: _trial(one, in_subject) for name, one in loaded.items()}
-    trials = {name: trial for name, trial in trials.items() if trial is not None and trial.active}
-    exact = [trial.match() for trial in trials.values() if trial.fits(trial.loaded.rule)]
+    tried = (_trial(one, in_subject) for one in loaded.values())
+    trials = [trial for trial in tried if trial is not None and trial.active]
+    exact = [trial.match() for trial in trials if trial.fits(trial.loaded.rule)]
     if exact:
         return _identity(subject, _best(exact), len(RULES), 0, started)
-    varied = sorted(trials.values(), key=lambda t: -t.matched)[:MOST_RULES_VARIED]
+    varied = sorted(trials, key=lambda t: -t.matched)[:MOST_RULES_VARIED]
     found, count = _variant(varied)
     if found:
         return _identity(subject, [found], len(RULES), count, started)

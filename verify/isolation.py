@@ -59,7 +59,7 @@ def _attributes() -> list[dict[str, Any]]:
 
 
 # what compilers and test runners note for themselves
-_NOTED = ("TORCHINDUCTOR_", "TRITON_", "TORCH_COMPILE_", "PYTEST_")
+_NOTED = ("TORCHINDUCTOR_", "_TORCHINDUCTOR_", "TRITON_", "TORCH_", "KMP_", "CUDA_HOME", "CUBLAS_WORKSPACE_", "PYTEST_")
 
 
 class _Captured(io.StringIO):
@@ -146,7 +146,6 @@ def _settings() -> dict[str, tuple[Any, Callable[[Any], Any]]]:
         "torch's print options": (dict(vars(torch._tensor_str.PRINT_OPTS)), _set_print_options),
         "Python's warning filters": (list(warnings.filters), _set_filters),
         "Python's garbage collector": ((gc.isenabled(), gc.get_threshold()), _set_collector),
-        "Python's recursion limit": (sys.getrecursionlimit(), sys.setrecursionlimit),
         "the environment": (
             {k: v for k, v in os.environ.items() if not k.startswith(_NOTED)},
             _set_environment,

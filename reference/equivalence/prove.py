@@ -19,12 +19,13 @@ import sympy
 from reference.equivalence.claim import DONE, Claim
 from reference.equivalence.machine import NEVER, Machine, facts_of
 from reference.equivalence.refute import PRECISION
-from reference.equivalence.search import Relation, relations, singular
+from reference.equivalence.search import Relation, likely, relations, singular
 from reference.equivalence.zero import Facts, exact, is_zero, signs_of
 from reference.lowering.ball import lower_to_balls
 from reference.rule import PARAMETER, STEP_COUNT, Assignment, RuleError, Step
 
 _POINTS = 8
+_BEFORE = " before"
 
 
 @dataclass(frozen=True)
@@ -147,22 +148,22 @@ class _Induction:
         return Proof(self.checked, change)
 
     def assume_signs(self) -> None:
-        """State variables that are declared not to be negative, as far as that is kept by every step."""
+        """State variables that no step makes negative; what a rule declares is not believed."""
         new = [m.after(first=False) for m in self.machines]
         start = [m.after(first=True) for m in self.machines]
-        declared = {(k, s.name) for k, m in enumerate(self.machines) for s in m.state if s.nonnegative}
+        claimed = {(k, s.name) for k, m in enumerate(self.machines) for s in m.state}
         while True:
-            signed = self.signed(declared)
+            signed = self.signed(claimed)
             holds = {
                 (k, name)
-                for k, name in declared
+                for k, name in claimed
                 if signs_of(new[k][name].xreplace(signed), Facts(self.facts.units)) <= {0, 1}
                 and signs_of(start[k][name].xreplace(signed), Facts(self.facts.units)) <= {0, 1}
             }
-            if holds == declared:
+            if holds == claimed:
                 self.assumed = signed
                 return
-            declared = holds
+            claimed = holds
 
     def signed(self, names: set[tuple[int, str]]) -> dict[sympy.Symbol, sympy.Symbol]:
         symbols = [self.machines[k].symbols[name] for k, name in names]
@@ -173,7 +174,7 @@ class _Induction:
         claim = self.claim
         count = sympy.S.One if first else DONE + 1
         varying = {b.symbol for b in claim.bases.values() if not b.constant}
-        earlier = {s: sympy.Symbol(f"{s.name} before", **s.assumptions0) for s in varying}
+        earlier = {s: sympy.Symbol(f"{s.name}{_BEFORE}", **s.assumptions0) for s in varying}
         before = {} if first else {r.symbol: r.value.xreplace(earlier) for r in self.found}
         if first:
             before = self.start()
@@ -218,7 +219,9 @@ class _Induction:
         """Whether two expressions certainly differ somewhere, which is seen soonest in numbers."""
         if left == right:
             return False
-        names = {s: sympy.Symbol(f"x{k}") for k, s in enumerate(sorted(left.free_symbols | right.free_symbols, key=str))}
+        names = {
+            s: sympy.Symbol(f"x{k}") for k, s in enumerate(sorted(left.free_symbols | right.free_symbols, key=str))
+        }
         step = self.claim.steps[0]
         made = tuple(
             Assignment(name, sympy.Symbol(name), e.xreplace(names)) for name, e in (("left", left), ("right", right))
@@ -230,7 +233,7 @@ class _Induction:
         random = Random(0)
         with flint.ctx.workprec(PRECISION):
             for _ in range(_POINTS):
-                values = {new.name: flint.arb(_value(old, random)) for old, new in names.items()}
+                values = {new.name: flint.arb(_value(old, self.claim, random)) for old, new in names.items()}
                 v = evaluate(values)
                 if v["left"].is_finite() and v["right"].is_finite() and not v["left"].overlaps(v["right"]):
                     return not self.claim.relations
@@ -244,8 +247,11 @@ class _Induction:
         return True
 
 
-def _value(symbol: sympy.Symbol, random: Random) -> float:
-    """A value that a symbol may have; hyperparameters are kept below 1, where most domains are."""
+def _value(symbol: sympy.Symbol, claim: Claim, random: Random) -> float:
+    """A value that a symbol may have."""
+    base = claim.bases.get(symbol.name.removesuffix(_BEFORE))
+    if base is not None:
+        return likely(base, random)
     if symbol.is_integer:
         return random.randint(1, 6)
-    return random.uniform(0.05, 0.95) if symbol.is_nonnegative else random.uniform(-3, 3)
+    return random.uniform(0.05, 3) if symbol.is_nonnegative else random.uniform(-3, 3)

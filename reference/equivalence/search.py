@@ -128,10 +128,10 @@ def _samples(claim: Claim, random: Random) -> Iterator[_Sample]:
     runner = Runner(claim)
     for index in range(2 * _unknowns(claim) + 8):
         count = _COUNTS[index % len(_COUNTS)]
-        numbers = {name: _value(base, random) for name, base in claim.bases.items()}
+        numbers = {name: likely(base, random) for name, base in claim.bases.items()}
         history = []
         for _ in range(count):
-            edited = {k: _value(b, random) for k, b in claim.bases.items() if not b.constant}
+            edited = {k: likely(b, random) for k, b in claim.bases.items() if not b.constant}
             history.append(numbers | edited)
         ends = []
         for _ in range(_RUNS):
@@ -145,7 +145,8 @@ def _samples(claim: Claim, random: Random) -> Iterator[_Sample]:
             yield _Sample(history[-1], count, ends)
 
 
-def _value(base: Base, random: Random) -> float:
+def likely(base: Base, random: Random) -> float:
+    """A value of a base, below 1 where its domain has no end."""
     low = base.low if math.isfinite(base.low) else 0.0
     high = min(base.high, low + 1)
     value = low + (high - low) * random.uniform(0.1, 0.9)

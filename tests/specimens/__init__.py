@@ -266,6 +266,7 @@ RIGHT: tuple[Specimen, ...] = (
 
 # those of one step are above; what an optimizer must survive beyond it is in a file of its own
 from tests.specimens.beyond_one_step import RIGHT_BEYOND, WRONG_BEYOND  # noqa: E402
+from tests.specimens.promises_kept import RIGHT_PROMISES, WRONG_PROMISES  # noqa: E402
 
-WRONG += WRONG_BEYOND
-RIGHT += RIGHT_BEYOND
+WRONG += WRONG_BEYOND + WRONG_PROMISES
+RIGHT += RIGHT_BEYOND + RIGHT_PROMISES

@@ -136,8 +136,7 @@ WRONG_BEYOND: tuple[Specimen, ...] = (
     *_wrong(
         "meetings",
         "sgd",
-        groups_meetings="EditsAfterLoadIgnored LateGroupAfterLoadClearsState SavingRoundsTensorLr "
-        "MaximizeOfFirstGroup",
+        groups_meetings="EditsAfterLoadIgnored LateGroupAfterLoadClearsState SavingRoundsTensorLr MaximizeOfFirstGroup",
     ),
     *_wrong("meetings", "adam", parity_default="DecayForgottenByDefault"),
 )

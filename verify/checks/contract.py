@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from verify.checks import IDS, check
+from verify.checks import check
 from verify.checks.context import Context, Finding, Report
 from verify.checks.judged import judged
 from verify.checks.programs import differing_groups, first_trials, settings
@@ -195,8 +195,6 @@ def keep(context: Context, program: Program, promise: Promise, *, clocked: bool 
 
 
 def _register(id: str, claim: str, programs: Callable[[Context], Iterator[Program]] = _ordinary, **facts: Any) -> None:
-    if id not in IDS:
-        return
     promise = PROMISES[id]
 
     def judge(context: Context, program: Program) -> str | None:

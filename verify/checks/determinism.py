@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from verify.checks.context import Context
 from verify.checks.groups import BEHAVIOUR_DTYPES
 from verify.checks.judged import judged, run, same_bits
 from verify.checks.programs import differing_groups, settings
+from verify.driver import SubjectRaised, Unsupported
 from verify.program import Filling, Parameter, Program, Step
 from verify.trajectory import Recorder
 
@@ -92,19 +94,32 @@ def _with_new_memory(context: Context, program: Program, *, filled: bool) -> Rec
     return found
 
 
+def _of_all_implementations(context: Context) -> Iterator[Program]:
+    """In one cell, for the interpreter that it takes is slow to start."""
+    for program in _programs(context):
+        for implementation in context.loaded.implementations:
+            yield replace(program, implementation=implementation)
+
+
 @judged(
     "determinism.processes",
     "The same inputs give the same bits in another process.",
-    _programs,
+    _of_all_implementations,
     shrinks=False,
     dtypes=("float32",),
+    implementations=("for-loop",),
 )
 def processes(context: Context, program: Program) -> str | None:
-    """The program is run here and in a new interpreter with another hash seed.
+    """The program is run here and in a new interpreter with another hash seed, in every implementation.
 
     Bugs of this kind: hash(), os.getpid() or the order of a set in the numbers.
     """
-    here = digest(run(context, program))
+    try:
+        here = digest(run(context, program))
+    except SubjectRaised as error:
+        if program.implementation == "for-loop":
+            raise
+        raise Unsupported(f"{program.implementation}: {error}") from None
     there = digest_elsewhere(context.loaded.subject, program, context.in_subject)
     for step, (a, b) in enumerate(zip(here, there, strict=True)):
         for index, (x, y) in enumerate(zip(a, b, strict=True)):

@@ -242,7 +242,7 @@ class _EditCase:
                         f"an edit of {self.what} to {self.edit.value:g} after step {number} "
                         f"had no effect on parameter {index} in the next step"
                     )
-        elif self.edit.name in EVERYDAY and len(self.after) > 2:
+        elif self.edit.name in EVERYDAY and len(self.after) > 1:
             ends = [r.moments[-1].values for r in (plain, later, self.built())]
             active = any(self._is_seen(ends[0][i], ends[2][i]) for i in own)
             if active and all(unequal(ends[0][i], ends[1][i]) is None for i in own):
@@ -606,10 +606,9 @@ def absent(context: Context, program: Program) -> str | None:
 
 
 class _ByHand(Recorder):
-    """Before its third step, something is done to the optimizer's param_groups."""
+    """Before its second operation, something is done to the optimizer's param_groups."""
 
     replayable = False
-    moment = 2
 
     def start(self) -> None:
         super().start()
@@ -618,7 +617,7 @@ class _ByHand(Recorder):
             raise Unsupported("its param_groups are no list of dicts")
 
     def do(self, index: int, op: Operation) -> None:
-        if index == self.moment:
+        if index == 1:
             self.call(self.change)
         super().do(index, op)
 
@@ -652,12 +651,13 @@ class _Deletes(_ByHand):
 class _Lists(_ByHand):
     """Hyperparameters that belong to a tuple are a list from the second step on, whose entries are edited in place."""
 
-    moment = 1
-
     def do(self, index: int, op: Operation) -> None:
-        if isinstance(op, Edit) and (argument := self.loaded.hyperparameters[op.name]).index is not None:
-            self.optimizer.param_groups[op.group][argument.name][argument.index] = op.value
-            return
+        if isinstance(op, Edit):
+            argument = self.loaded.hyperparameters[op.name]
+            entries = self.optimizer.param_groups[op.group].get(argument.name)
+            if argument.index is not None and isinstance(entries, list):
+                entries[argument.index] = op.value
+                return
         super().do(index, op)
 
     def change(self) -> None:
@@ -744,10 +744,9 @@ def _without_gradients(program: Program, absent: Iterable[int], missing: Callabl
     _by_hand,
     dtypes=("float32",),
     implementations=("for-loop", "foreach", "fused", "capturable"),
-    shrinks=False,
 )
 def live(context: Context, program: Program) -> str | None:
-    """After two steps a parameter is appended to the params of a group: it must move from then on, as one that had
+    """After a step a parameter is appended to the params of a group: it must move from then on, as one that had
     no gradient before. A group is deleted: its parameters must stay, and the others go on. betas become a list,
     which is edited in place: as good as new tuples. An optimizer that makes tensors when a group is added, and
     so knows nothing of a parameter that is appended, need not take it; one whose groups hold lists beside their
@@ -757,17 +756,18 @@ def live(context: Context, program: Program) -> str | None:
     cached.
     """
     plain_steps = _without_gradients(program, (), lambda k: False)
-    last = [i for i, p in enumerate(program.parameters) if p.group == 0][-1]
-    if sum(p.group == 0 for p in program.parameters) > 1:
-        due = run(context, _without_gradients(program, [last], lambda k: k < 2))
-        found = _appended(context, plain_steps, due, f"with parameter {last} appended to its group after step 2")
+    first = [i for i, p in enumerate(program.parameters) if p.group == 0]
+    if len(first) > 1:
+        last = first[-1]
+        due = run(context, _without_gradients(program, [last], lambda k: k < 1))
+        found = _appended(context, plain_steps, due, f"with parameter {last} appended to its group after step 1")
         if found:
             return found
     gone = [i for i, p in enumerate(program.parameters) if p.group == len(program.groups) - 1]
     if len(program.groups) > 1:
-        due = run(context, _without_gradients(program, gone, lambda k: k >= 2))
+        due = run(context, _without_gradients(program, gone, lambda k: k >= 1))
         got = run(context, plain_steps, _Deletes)
-        found = same_bits(due, got, "with the last group deleted from param_groups after step 2")
+        found = same_bits(due, got, "with the last group deleted from param_groups after step 1")
         if found:
             return found
     if not any(isinstance(op, Edit) for op in program.operations):

@@ -82,7 +82,9 @@ def _options_meet(context: Context) -> Iterator[Program]:
     for name in loaded.editable_options():
         for options, values in settings(context):
             both = [{**options, name: value} for value in (False, True)]
-            if not all(rule.constraint({**rule.defaults, **loaded.fixed, **values}, o) for o in both):
+            if not all(
+                rule.constraint({**rule.defaults, **loaded.fixed, **values}, rule.step(o).options) for o in both
+            ):
                 continue
             groups = ({**values, name: False}, {**values, name: True})
             edited = [] if name in own_state else [Edit(0, name, 1.0), Edit(1, name, 0.0)]

@@ -100,7 +100,9 @@ def counter(context: Context) -> Report:
     place = dict(groups=(values,), parameters=(Parameter(shape, 0, Filling(301)),))
     choices = [o for o in choices_of(context) if rule.constraint({**context.loaded.fixed, **values}, o)]
     judge = _or_by_twin(_counts)
-    for number, start in enumerate((254, 2046, 98, 998, 9998)):
+    # without a rule the first step too is looked at, so one less is enough
+    late = int(not rule.known)
+    for number, start in enumerate((254 + late, 2046 + late, 98, 998, 9998)):
         operations = (gradients[0], SetCount(start), *gradients[1:5])
         options = dict(choices[number % len(choices)]) if choices else {}
         program = context.program(**place, options=options, operations=operations)

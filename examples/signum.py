@@ -4,6 +4,8 @@ optim-verify certify examples/signum.py:Signum --rule examples/signum.py:SIGNUM
 optim-verify explain examples/signum.py:SIGNUM
 """
 
+from math import inf
+
 import torch
 
 from reference import Hyperparameter, Option, StateVariable, UpdateRule, sign
@@ -34,6 +36,9 @@ SIGNUM = UpdateRule(
 
 class Signum(torch.optim.Optimizer):
     def __init__(self, params, lr=1e-3, momentum=0.9, weight_decay=0.0, maximize=False):
+        for name, value, below in (("lr", lr, inf), ("momentum", momentum, 1), ("weight_decay", weight_decay, inf)):
+            if not 0 <= value < below:  # so that nan is refused too
+                raise ValueError(f"{name} must be at least 0 and below {below}, and is {value}")
         defaults = dict(lr=lr, momentum=momentum, weight_decay=weight_decay, maximize=maximize)
         super().__init__(params, defaults)
 
@@ -47,6 +52,8 @@ class Signum(torch.optim.Optimizer):
             for p in group["params"]:
                 if p.grad is None:
                     continue
+                if p.grad.is_sparse:
+                    raise RuntimeError("Signum does not support sparse gradients")
                 # a complex parameter is two reals, as torch decided
                 x, g = (torch.view_as_real(t) if p.is_complex() else t for t in (p, p.grad))
                 g = -g if group["maximize"] else g

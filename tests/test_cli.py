@@ -138,4 +138,4 @@ def test_a_rule_of_ones_own(check):
     subject = Subject("examples/signum.py:Signum", "examples/signum.py:SIGNUM")
     for dtype in ("float32", "bfloat16"):
         report = run_check(subject, check, dtype)
-        assert report is None or report.status == "passed", report.reason
+        assert report is None or report.status in ("passed", "not-applicable"), report.reason

@@ -26,7 +26,7 @@ from reference.equivalence.refute import PROGRAMS, Counterexample, CounterStep, 
 from reference.rule import RuleError, UpdateRule
 
 # when no proof was found, a difference is looked for once more
-MORE_PROGRAMS = 10 * PROGRAMS
+MORE_PROGRAMS = 4 * PROGRAMS
 PROVED, REFUTED, NOT_DECIDED = "proved", "refuted", "not decided"
 
 __all__ = [

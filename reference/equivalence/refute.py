@@ -19,6 +19,7 @@ import sympy
 
 from reference.equivalence.claim import Base, Claim
 from reference.equivalence.machine import Moment, Runner, within
+from reference.equivalence.zero import exact
 from reference.rule import GRADIENT, PARAMETER, STEP_COUNT, unset_symbol
 
 PRECISION = 256
@@ -29,6 +30,9 @@ _STARTS = (0.0, 1.0, -2.0, 0.5)
 _PLAIN = (0.0, 1.0, 0.5, 2.0, 0.25, -1.0, 0.75, 0.125, 4.0)
 # a difference that anybody can see, where there is one
 _VISIBLE = 1e-3
+# exact arithmetic is for programs of few steps and fractions of few bits
+_LONGEST_EXACT = 3
+_LARGEST_FRACTION = 1024
 
 
 @dataclass(frozen=True)
@@ -169,7 +173,7 @@ def _differs(runner: Runner, program: _Program) -> int | None:
 
 def _undefined(claim: Claim, program: _Program, t: int, side: int) -> bool:
     """Whether one rule certainly has no value after step t, which balls alone cannot tell."""
-    if claim.parameter is not None or claim.only_step is not None:
+    if claim.parameter is not None or claim.only_step is not None or t > _LONGEST_EXACT:
         return False
     try:
         return _without_value(claim, program, side) == t
@@ -196,17 +200,23 @@ def _without_value(claim: Claim, program: _Program, side: int) -> int | None:
         )
         values[PARAMETER], values[STEP_COUNT] = p, sympy.Integer(count)
         for s in step.state:
-            start = by_name[s.initial] if isinstance(s.initial, str) else sympy.sympify(s.initial)
+            start = by_name[s.initial] if isinstance(s.initial, str) else sympy.Rational(s.initial)
             values[s.symbol] = now.get(s.name, start)
             values[unset_symbol(s.name)] = sympy.Integer(s.name not in now)
         for a in step.assignments:
-            values[a.symbol] = a.expression.xreplace(values)
+            values[a.symbol] = new = exact(a.expression).xreplace(values)
+            if new.has(sympy.nan, sympy.zoo, sympy.I):
+                if a.name == "p":
+                    return count
+                continue
+            if not new.is_Rational:
+                return None  # with anything but fractions it could take forever
+            if new.p.bit_length() + new.q.bit_length() > _LARGEST_FRACTION:
+                return None
         for s in step.state:
             if s.needs is None or by_name[s.needs] != 0:
                 now[s.name] = values[step.new_symbol(s.name)]
         p = values[step.new_symbol("p")]
-        if p.has(sympy.nan, sympy.zoo, sympy.oo) or p.is_real is False:
-            return count
     return None
 
 

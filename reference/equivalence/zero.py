@@ -104,8 +104,8 @@ def is_zero(e: sympy.Expr, facts: Facts) -> bool:
         else:
             known = Facts(facts.units)
             for g, signs in facts.signs.items():
-                if f.free_symbols & g.free_symbols or g.free_symbols & algebra.tables.meaning.keys():
-                    continue  # it speaks of what was replaced; to forget it is safe
+                if g.free_symbols & (solved.keys() | algebra.tables.meaning.keys()):
+                    continue  # it may speak of what was replaced; to forget it is safe
                 known = known.with_sign(g, signs)
             special = e.xreplace(solved)
             # where a division by zero is sure, nothing is claimed

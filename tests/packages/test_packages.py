@@ -61,10 +61,10 @@ COMPLEX_SQUARE = "the square of a complex gradient is g * g instead of that of i
 EVERYWHERE = ("rule.*", "groups.*", "precision.step", "precision.state")
 
 # the checks that look for what concerns more than one parameter or step
-LATE = "rule.groups"
-AGAIN = "rule.groups"
-EDITS = "rule.groups"
-EMPTY = "rule.groups"
+LATE = "groups.hyperparameters"
+AGAIN = "groups.hyperparameters"
+EDITS = "groups.hyperparameters"
+EMPTY = "groups.empty"
 EXPANDED = "rule.layouts"
 
 PACKAGES = (

@@ -173,6 +173,7 @@ MODULES = (
     "default_path",
     "shapes",
     "groups",
+    "live",
     "state",
     "contract",
     "parity",

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-import torch
 
-from reference.rounding import PRECISIONS
 from verify.checks import check
+from verify.checks.as_built import as_built
 from verify.checks.context import Context, Report, search, try_all
 from verify.checks.judged import Judge, is_separate, judged, or_not_separate, outcome_of, run, same_bits
 from verify.checks.programs import (
@@ -22,9 +20,9 @@ from verify.checks.programs import (
     scenarios,
     settings,
 )
-from verify.driver import SubjectRaised, Unsupported
+from verify.driver import Unsupported
 from verify.outcome import Outcome
-from verify.program import AddGroup, Edit, Filling, Operation, Parameter, Program, Reload, Repeat, Step
+from verify.program import AddGroup, Edit, Filling, Operation, Parameter, Program, Repeat, Step
 from verify.strategies import programs
 from verify.trajectory import Recorder, unequal
 
@@ -64,7 +62,7 @@ def _by_twin(context: Context, fixed: Iterable[Program], twin: Judge, *, separat
     return report
 
 
-def _alone(program: Program, group: int, operations=None) -> tuple[Program, list[int]]:
+def one_group(program: Program, group: int, operations=None) -> tuple[Program, list[int]]:
     """One group as an optimizer of its own, and which parameters it has."""
     members = [i for i, p in enumerate(program.parameters) if p.group == group]
     own: list = []
@@ -87,7 +85,7 @@ def _each_alone(context: Context, program: Program) -> str | None:
     steps = [i for i, op in enumerate(program.operations) if isinstance(op, Step | Repeat)]
     for group in range(len(program.groups)):
         joins = next((i for i, op in enumerate(program.operations) if op == AddGroup(group)), -1)
-        twin, members = _alone(program, group, program.operations[joins + 1 :])
+        twin, members = one_group(program, group, program.operations[joins + 1 :])
         if not members:
             continue
         alone = run(context, twin)
@@ -143,191 +141,12 @@ def hyperparameters(context: Context) -> Report:
     return _judged_by_rule(context, scenarios(context), 3, ("edit",), 2 * context.budget.programs)
 
 
-# what these are called everybody means; an edit of them must be seen, where a constructor's argument is
-EVERYDAY = ("lr", "weight_decay", "momentum", "beta", "betas_0", "betas_1", "beta1", "beta2")
-# with it parameters stay, and state goes on
-HARDLY = 2.0**-90
-
-
-def _as_built(context: Context, program: Program) -> str | None:
-    """Each edit in turn: before the first step, and in the middle of a run that is saved then and goes on elsewhere."""
-    found: str | None = None
-    done: dict[Any, Recorder] = {}
-    for edit in (op for op in program.operations if isinstance(op, Edit) and op.name in context.loaded.hyperparameters):
-        start = next((k for k, op in enumerate(program.operations) if op == edit), 0)
-        steps = tuple(op for op in program.operations if isinstance(op, Step))
-        before = steps[: max(1, sum(isinstance(op, Step) for op in program.operations[:start]))]
-        case = _EditCase(context, program, edit, before, steps[len(before) :], done)
-        if edit.tensor:
-            found = case.as_tensor()
-        elif edit.name == "lr" and edit.value == 0:
-            found = case.state_goes_on()
-        else:
-            found = case.from_the_start() or case.in_the_middle() or case.has_effect()
-        if found:
-            break
-    return found
-
-
-class _EditCase:
-    """One edit, tried on some steps before it and some after it; ``done`` is what was run already."""
-
-    def __init__(
-        self,
-        context: Context,
-        program: Program,
-        edit: Edit,
-        before: tuple[Step, ...],
-        after: tuple[Step, ...],
-        done: dict[Any, Recorder],
-    ):
-        self.context, self.program, self.edit, self.done = context, program, edit, done
-        self.before, self.after = before, after
-        self.what = f"{edit.name} of group {edit.group}"
-
-    def run(self, *operations: Operation, make: type[Recorder] = Recorder) -> Recorder:
-        key = (operations, make)
-        if key not in self.done:
-            self.done[key] = run(self.context, self.program.with_operations(operations), make)
-        return self.done[key]
-
-    def built(self) -> Recorder:
-        key = ("built", self.edit)
-        if key not in self.done:
-            self.done[key] = self._build()
-        return self.done[key]
-
-    def _build(self) -> Recorder:
-        groups = list(self.program.groups)
-        groups[self.edit.group] = {**groups[self.edit.group], self.edit.name: self.edit.value}
-        operations = (*self.before, *self.after)
-        return run(self.context, replace(self.program, groups=tuple(groups), operations=operations))
-
-    def from_the_start(self) -> str | None:
-        edited = self.run(self.edit, *self.before, *self.after)
-        return same_bits(self.built(), edited, f"with {self.what} edited before the first step")
-
-    def in_the_middle(self) -> str | None:
-        """An instance that is built with the new value, and loads the state at that moment, goes on the same."""
-        edited = self.run(*self.before, self.edit, *self.after)
-        if not hasattr(edited.optimizer, "state_dict") or "state_dict" in self.context.loaded.subject.lacks:
-            return None
-        elsewhere = self.run(*self.before, self.edit, Reload("deepcopy", "fresh"), *self.after, make=_BuiltAnew)
-        what = f"with {self.what} edited after step {len(self.before)}, beside an instance built with it"
-        return same_bits(elsewhere, edited, what)
-
-    def has_effect(self) -> str | None:
-        """A later edit is seen, in its own group alone; that of lr at the very next step."""
-        own_values = {**self.context.loaded.rule.defaults, **self.program.groups[self.edit.group]}
-        if not self.after or own_values[self.edit.name] == self.edit.value:
-            return None
-        plain = self.run(*self.before, *self.after)
-        later = self.run(*self.before, self.edit, *self.after)
-        number = len(self.before)
-        own = [i for i, p in enumerate(self.program.parameters) if p.group == self.edit.group]
-        for index in sorted({*range(len(self.program.parameters))} - {*own}):
-            moved = any(
-                unequal(a.values[index], b.values[index]) is not None
-                for a, b in zip(plain.moments, later.moments, strict=True)
-            )
-            if moved and is_separate(self.context):
-                group = self.program.parameters[index].group
-                text = f"an edit of {self.what} moved parameter {index} of group {group}"
-                return or_not_separate(self.context, text)
-        if self.edit.name == "lr":
-            for index in own:
-                old, new = plain.moments[number - 1].values[index], plain.moments[number].values[index]
-                if self._is_seen(old, new) and unequal(new, later.moments[number].values[index]) is None:
-                    return (
-                        f"an edit of {self.what} to {self.edit.value:g} after step {number} "
-                        f"had no effect on parameter {index} in the next step"
-                    )
-        elif self.edit.name in EVERYDAY and len(self.after) > 1:
-            ends = [r.moments[-1].values for r in (plain, later, self.built())]
-            active = any(self._is_seen(ends[0][i], ends[2][i]) for i in own)
-            if active and all(unequal(ends[0][i], ends[1][i]) is None for i in own):
-                return (
-                    f"an edit of {self.what} to {self.edit.value:g} after step {number} had no effect, "
-                    "and the same value had one when the constructor got it"
-                )
-        return None
-
-    def _is_seen(self, one: np.ndarray, other: np.ndarray) -> bool:
-        """Whether two results are apart by more than a change of it can hide in rounding."""
-        unit = 32 * PRECISIONS[self.program.dtype].unit
-        return bool(np.any(np.abs(one - other) > unit * (np.abs(one) + np.abs(other))))
-
-    def as_tensor(self) -> str | None:
-        """As a tensor it does what it does as a number, but for rounding."""
-        if "tensor_lr" in self.context.loaded.subject.lacks:
-            return None
-        number = self.run(*self.before, replace(self.edit, tensor=False), *self.after[:2])
-        try:
-            tensor = self.run(*self.before, self.edit, *self.after[:2])
-        except Unsupported:
-            return None
-        plain = self.run(*self.before, *self.after[:2])
-        for step, moments in enumerate(zip(number.moments, tensor.moments, plain.moments, strict=True)):
-            for index, (a, b, c) in enumerate(zip(*(m.values for m in moments), strict=True)):
-                apart, allowed = np.abs(a - b), np.max(np.abs(a - c), initial=0.0) / 4
-                allowed += 32 * PRECISIONS[self.program.dtype].unit * np.max(np.abs(a), initial=0.0)
-                if np.any(apart > allowed):
-                    at = int(np.argmax(apart))
-                    return (
-                        f"with {self.what} edited to torch.tensor({self.edit.value:g}) after step {len(self.before)}, "
-                        f"parameter {index} is {b[at]:.9g} after step {step + 1} (element {at}); "
-                        f"with the number {self.edit.value:g} it is {a[at]:.9g}"
-                    )
-        return None
-
-    def state_goes_on(self) -> str | None:
-        """With an lr of zero, as in the first step of a warm-up, state is made and moves as with a tiny one."""
-        steps = (*self.before, *self.after)[:3]
-        for start in (0, 1):
-            zero, tiny = (
-                self.run(*steps[:start], replace(self.edit, value=value), *steps[start:]) for value in (0.0, HARDLY)
-            )
-            for step, (a, b) in enumerate(zip(zero.moments, tiny.moments, strict=True)):
-                for index, (mine, due) in enumerate(zip(a.state, b.state, strict=True)):
-                    found = self._other_state(mine, due)
-                    if found and self.program.parameters[index].group == self.edit.group:
-                        return f"with {self.what} at 0, {found} of parameter {index} after step {step + 1}"
-        return None
-
-    @staticmethod
-    def _other_state(mine: dict, due: dict) -> str | None:
-        for key, value in due.items():
-            if key not in mine:
-                return f"there is no state {key!r}, which a tiny {HARDLY:.1g} makes,"
-            x, y = np.ravel(mine[key]).astype(float), np.ravel(value).astype(float)
-            if x.shape != y.shape or not np.allclose(x, y, rtol=1e-3, atol=1e-12, equal_nan=True):
-                return f"the state {key!r} is not what it is with a tiny {HARDLY:.1g}"
-        return None
-
-
-class _BuiltAnew(Recorder):
-    """Builds instances with the hyperparameters of that moment."""
-
-    replayable = False
-
-    def built(self):
-        groups = tuple(
-            {**g, **{k: v for k, v in now.items() if k in self.loaded.hyperparameters}}
-            for g, now in zip(self.program.groups, self.values, strict=True)
-        )
-        self.program, program = replace(self.program, groups=groups), self.program
-        try:
-            return super().built()
-        finally:
-            self.program = program
-
-
 @check(
     "groups.edits",
     "An edit of a hyperparameter takes effect at the next step, in its own group alone: as a number, as a tensor "
     "where that is allowed, or through an lr scheduler.",
     dtypes=("float64", "float32", "bfloat16"),
-    judge=_or_by_twin(_as_built),
+    judge=_or_by_twin(as_built),
 )
 def edited(context: Context) -> Report:
     """Three groups; every hyperparameter of some of them is edited between steps, lr also as a tensor and by a
@@ -343,7 +162,7 @@ def edited(context: Context) -> Report:
     if not context.editable:
         return Report().not_applicable("its param groups hold no hyperparameter")
     if not context.loaded.rule.known:
-        return _by_twin(context, edits_without_rule(context), _as_built)
+        return _by_twin(context, edits_without_rule(context), as_built)
     operations = ("edit", "tensor", "schedule", "reload", "freeze")
     return _judged_by_rule(context, edits(context), 21, operations, context.budget.programs)
 
@@ -599,184 +418,6 @@ def absent(context: Context, program: Program) -> str | None:
         found = same_bits(alone, part, what, state={counter}.__contains__)
         if found:
             return or_not_separate(context, found)
-    return None
-
-
-# -- groups that are changed by hand ---------------------------------------------------------
-
-
-class _ByHand(Recorder):
-    """Before its second operation, something is done to the optimizer's param_groups."""
-
-    replayable = False
-
-    def start(self) -> None:
-        super().start()
-        groups = getattr(self.optimizer, "param_groups", None)
-        if not isinstance(groups, list) or not all(isinstance(g, dict) and "params" in g for g in groups):
-            raise Unsupported("its param_groups are no list of dicts")
-
-    def do(self, index: int, op: Operation) -> None:
-        if index == 1:
-            self.call(self.change)
-        super().do(index, op)
-
-    def change(self) -> None:
-        raise NotImplementedError
-
-
-class _Appends(_ByHand):
-    """The last parameter of the first group is appended to it."""
-
-    def members(self, group: int) -> list:
-        found = super().members(group)
-        return found[:-1] if group == 0 else found
-
-    def start(self) -> None:
-        super().start()
-        if _holds_tensors(self.optimizer, [t.tensor for t in self.tracks]):
-            raise Unsupported("what it needs for a parameter is made when a group is added")
-
-    def change(self) -> None:
-        self.optimizer.param_groups[0]["params"].append(Recorder.members(self, 0)[-1])
-
-
-class _Deletes(_ByHand):
-    """The last group is taken out."""
-
-    def change(self) -> None:
-        del self.optimizer.param_groups[-1]
-
-
-class _Lists(_ByHand):
-    """Hyperparameters that belong to a tuple are a list from the second step on, whose entries are edited in place."""
-
-    def do(self, index: int, op: Operation) -> None:
-        if isinstance(op, Edit):
-            argument = self.loaded.hyperparameters[op.name]
-            entries = self.optimizer.param_groups[op.group].get(argument.name)
-            if argument.index is not None and isinstance(entries, list):
-                entries[argument.index] = op.value
-                return
-        super().do(index, op)
-
-    def change(self) -> None:
-        for group in self.optimizer.param_groups:
-            for name in {a.name for a in self.loaded.hyperparameters.values() if a.index is not None}:
-                if isinstance(group.get(name), tuple):
-                    group[name] = list(group[name])
-
-
-def _holds_tensors(optimizer, parameters: list) -> bool:
-    """Whether an optimizer that has not stepped holds tensors other than its parameters."""
-    known, seen = {id(p) for p in parameters}, set()
-
-    def holds(value) -> bool:
-        if isinstance(value, torch.Tensor):
-            return id(value) not in known
-        if id(value) in seen:
-            return False
-        seen.add(id(value))
-        if isinstance(value, Mapping):
-            return any(map(holds, value.values()))
-        return isinstance(value, list | tuple | set) and any(map(holds, value))
-
-    return (
-        holds(getattr(optimizer, "state", {}))
-        or holds(optimizer.param_groups)
-        or holds(getattr(optimizer, "__dict__", {}))
-    )
-
-
-def _appended(context: Context, program: Program, due: Recorder, what: str) -> str | None:
-    """Whether a parameter that is appended moves, where the optimizer is not to be told of it otherwise."""
-    group = due.optimizer.param_groups[0]
-    entries = (v for k, v in group.items() if k != "params" and k not in context.loaded.parameters)
-    listed = any(isinstance(v, list | tuple | dict) and len(v) == len(group["params"]) for v in entries)
-    try:
-        got = run(context, program, _Appends)
-    except Unsupported:
-        return None
-    except SubjectRaised:
-        # lists that belong to the parameters were too short
-        if listed:
-            return None
-        raise
-    return same_bits(due, got, what)
-
-
-def _by_hand(context: Context) -> Iterator[Program]:
-    """Two groups of which each has several parameters, and an edit of every entry of a tuple."""
-    rule, loaded = context.loaded.rule, context.loaded
-    for number, (options, values) in enumerate(settings(context)):
-        groups = (values, differing_groups(context, values, options)[-1])
-        parameters = tuple(Parameter((n,), k // 2, plainly(9 * k)) for k, n in enumerate((4, 3, 2, 5)))
-        steps = tuple(Step(tuple(plainly(7 * j + 13 * k + number) for k in range(4))) for j in range(5))
-        changed, now = [], dict(values)
-        for h in rule.hyperparameters:
-            argument = loaded.hyperparameters.get(h.name)
-            if argument is not None and argument.index is not None and h.name in context.editable:
-                other = next((x for x in (*h.trials, h.default) if x != now[h.name] and h.contains(x)), now[h.name])
-                if rule.constraint({**loaded.fixed, **now, h.name: other}, options):
-                    now[h.name] = other
-                    changed.append(Edit(0, h.name, other))
-        yield context.program(
-            groups=groups,
-            options=dict(options),
-            parameters=parameters,
-            operations=(*steps[:2], *steps[2:3], *changed, *steps[3:]),
-        )
-
-
-def _without_gradients(program: Program, absent: Iterable[int], missing: Callable[[int], bool]) -> Program:
-    """The program without edits, and without gradients of some parameters in some steps."""
-    steps = [op for op in program.operations if isinstance(op, Step)]
-    chosen = set(absent)
-    return program.with_operations(
-        replace(op, gradients=tuple(None if i in chosen and missing(k) else g for i, g in enumerate(op.gradients)))
-        for k, op in enumerate(steps)
-    )
-
-
-@judged(
-    "groups.live",
-    "What is done to param_groups by hand holds: a parameter appended, a group deleted, betas written as a list.",
-    _by_hand,
-    dtypes=("float32",),
-    implementations=("for-loop", "foreach", "fused", "capturable"),
-)
-def live(context: Context, program: Program) -> str | None:
-    """After a step a parameter is appended to the params of a group: it must move from then on, as one that had
-    no gradient before. A group is deleted: its parameters must stay, and the others go on. betas become a list,
-    which is edited in place: as good as new tuples. An optimizer that makes tensors when a group is added, and
-    so knows nothing of a parameter that is appended, need not take it; one whose groups hold lists beside their
-    parameters may raise.
-
-    Bugs of this kind: a list of parameters or of groups that is made once; betas compared by identity with those
-    cached.
-    """
-    plain_steps = _without_gradients(program, (), lambda k: False)
-    first = [i for i, p in enumerate(program.parameters) if p.group == 0]
-    if len(first) > 1:
-        last = first[-1]
-        due = run(context, _without_gradients(program, [last], lambda k: k < 1))
-        found = _appended(context, plain_steps, due, f"with parameter {last} appended to its group after step 1")
-        if found:
-            return found
-    gone = [i for i, p in enumerate(program.parameters) if p.group == len(program.groups) - 1]
-    if len(program.groups) > 1:
-        due = run(context, _without_gradients(program, gone, lambda k: k >= 1))
-        got = run(context, plain_steps, _Deletes)
-        found = same_bits(due, got, "with the last group deleted from param_groups after step 1")
-        if found:
-            return found
-    if not any(isinstance(op, Edit) for op in program.operations):
-        return None
-    for case in (program, _alone(program, 0)[0]):
-        got = run(context, case, _Lists)
-        found = same_bits(run(context, case), got, "with tuples of hyperparameters as lists, edited in place")
-        if found:
-            return found
     return None
 
 

@@ -153,7 +153,7 @@ def test_what_is_refuted_is_not_proved_when_only_a_proof_is_tried(case):
     assert prove(read(find_rule(case[0]), find_rule(case[1]), case[2])).gap
 
 
-@pytest.mark.parametrize("case", [*PROVED[:12], *REFUTED[:12]], ids=ids)
+@pytest.mark.parametrize("case", [*PROVED[::3], *REFUTED[::4]], ids=ids)
 def test_the_verdict_is_the_same_the_other_way_round(case):
     a, b, conditions = case
 
@@ -225,7 +225,7 @@ def _unset(name: str) -> Symbol:
 def test_a_rule_equals_itself_and_a_copy_with_renamed_state(name):
     rule = get_rule(name)
     assert equal(rule, rule, ["momentum varies"] if name in ("sgd", "rmsprop") else []).status == "proved"
-    for options in list(rule.choices())[:4]:
+    for options in list(rule.choices())[:2]:
         given = [f"a.{k}" if on else f"not a.{k}" for k, on in options.items()]
         verdict = equal(rule, renamed(rule, options), given)
         assert verdict.status == "proved", (given, verdict.reason)

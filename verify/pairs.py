@@ -180,7 +180,8 @@ def _parted(first: _Measured, second: _Measured, place: Place, relation: Relatio
         got = two[put]
         difference = np.abs(got - expected)
         bits = bits and bool(np.all((got == expected) | (np.isnan(got) & np.isnan(expected))))
-        outside = ~(difference <= allowed) & np.isfinite(allowed) & np.isfinite(expected)
+        # a state that the rule keeps above zero and the subject does not has no allowance to speak of
+        outside = ~(difference <= allowed) & np.isfinite(allowed) & (allowed >= 0) & np.isfinite(expected)
         for at in np.nonzero(outside)[0][np.argsort(-difference[outside] / np.maximum(allowed[outside], 1e-300))][
             :CONFIRMED
         ]:

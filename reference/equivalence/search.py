@@ -252,6 +252,8 @@ def _unknowns(claim: Claim) -> int:
 
 def fit(claim: Claim, numbers: Sequence[float], samples: Sequence[_Sample]) -> sympy.Expr | None:
     """A product of powers that has these values in the samples."""
+    if not all(map(math.isfinite, numbers)):
+        return None
     if all(abs(x - numbers[0]) <= 1e-12 * abs(numbers[0]) for x in numbers):
         return _rational(numbers[0])
     if any(x == 0 for x in numbers) or len({x > 0 for x in numbers}) > 1:
@@ -286,6 +288,8 @@ def fit(claim: Claim, numbers: Sequence[float], samples: Sequence[_Sample]) -> s
 
 def _rational(x: float) -> sympy.Rational | None:
     """A simple rational number that is very near; None where there is none."""
+    if not math.isfinite(x):
+        return None
     nearest = Fraction(x).limit_denominator(_LARGEST_DENOMINATOR)
     if abs(float(nearest) - x) > 1e-7 * max(abs(x), 1e-3):
         return None

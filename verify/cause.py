@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from reference.lowering.array import lower_to_arrays
+from reference.rounding import PRECISIONS
 from reference.rule import Step, unset_symbol
 from verify.driver import numbers, quiet
 from verify.hypotheses import Change, Hypothesis, Other, Scene, differing, hypotheses, in_domain, state_inputs
@@ -35,6 +36,8 @@ KNOWN = 2.0
 MOST_BITS_PER_ELEMENT = 24.0
 TRIED_FIRST = 32
 MOST_MOMENTS = 40
+# a value that is set may be held in a float32 tensor
+SINGLE = PRECISIONS["float32"].unit
 
 
 @dataclass(frozen=True)
@@ -481,7 +484,7 @@ class Witness(LockStep):
                 if isinstance(value, torch.Tensor):
                     value = value.item() if value.numel() == 1 else None
                 wanted = self.values[group][name]
-                if isinstance(value, int | float) and not math.isclose(value, wanted, rel_tol=1e-6):
+                if isinstance(value, int | float) and not math.isclose(value, wanted, rel_tol=SINGLE):
                     found[group][name] = float(value)
         return found
 
@@ -532,6 +535,7 @@ class Witness(LockStep):
             count_dtype=self._count_dtype(track),
             counter=counter,
             shared=tuple(self._shared(index, track, changed)),
+            unit=self.u,
         )
 
     def _count_dtype(self, track: Track) -> str:

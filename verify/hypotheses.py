@@ -122,6 +122,7 @@ class Scene:
         live: hyperparameters in the subject's own group that are not what was set, before this step and after it.
         count_dtype: dtype of the step counter, where it is a tensor.
         counter: what the step counter in the state says, where that alone is wrong.
+        unit: allowance of one rounding, relative to what is rounded.
     """
 
     parameter: int
@@ -152,6 +153,7 @@ class Scene:
     live: tuple[Mapping[str, float], ...]
     count_dtype: str
     counter: float | None
+    unit: float
 
     @property
     def state(self) -> tuple[str, ...]:
@@ -288,7 +290,8 @@ def _changed_gradient(scene: Scene) -> Iterator[Hypothesis]:
             how = "zero"
         elif scene.earlier and "weight_decay" in scene.earlier:
             decay = scene.earlier["weight_decay"] * scene.earlier["p"]
-            if np.allclose(left, g + decay, rtol=0.05, atol=0) and np.any(decay):
+            # adding was rounded once, in the subject's dtype
+            if np.all(np.abs(left - g - decay) <= scene.unit * (np.abs(g) + np.abs(decay))) and np.any(decay):
                 how = "the gradient plus weight_decay times the parameter"
         text = f"the step before had changed p.grad, which was {how} when this step used it"
         yield Hypothesis("gradient left", text, {"g": left})

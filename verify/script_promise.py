@@ -147,7 +147,7 @@ def _closed(promise: Callable[[Case], None]) -> tuple[set[str], list[str]]:
                     modules.add(other.__name__)
                 elif getattr(other, "__module__", "").startswith("verify.promises"):
                     visit(other)
-                elif isinstance(other, tuple):
+                elif isinstance(other, tuple | float):
                     constants[name] = f"{name} = {source(other)}"
                 elif isinstance(other, type):
                     constants[name] = f"from {other.__module__} import {name}"

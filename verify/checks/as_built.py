@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from reference.rounding import PRECISIONS
+from reference.rounding import FACTOR, PRECISIONS
 from verify.checks.context import Context
 from verify.checks.judged import is_separate, or_not_separate, run, same_bits
+from verify.checks.measured import apart, explicit, told
 from verify.driver import Unsupported
 from verify.program import Edit, Operation, Program, Reload, Step
 from verify.trajectory import Recorder, unequal
@@ -106,9 +107,11 @@ class _EditCase:
                 text = f"an edit of {self.what} moved parameter {index} of group {group}"
                 return or_not_separate(self.context, text)
         if self.edit.name == "lr":
+            before = own_values["lr"]
+            change = abs(self.edit.value / before - 1) if before else np.inf
             for index in own:
                 old, new = plain.moments[number - 1].values[index], plain.moments[number].values[index]
-                if self._is_seen(old, new) and unequal(new, later.moments[number].values[index]) is None:
+                if self._is_seen(old, new, change) and unequal(new, later.moments[number].values[index]) is None:
                     return (
                         f"an edit of {self.what} to {self.edit.value:g} after step {number} "
                         f"had no effect on parameter {index} in the next step"
@@ -123,55 +126,56 @@ class _EditCase:
                 )
         return None
 
-    def _is_seen(self, one: np.ndarray, other: np.ndarray) -> bool:
-        """Whether two results are apart by more than a change of it can hide in rounding."""
-        unit = 32 * PRECISIONS[self.program.dtype].unit
-        return bool(np.any(np.abs(one - other) > unit * (np.abs(one) + np.abs(other))))
+    def _is_seen(self, one: np.ndarray, other: np.ndarray, share: float = 1.0) -> bool:
+        """Whether a share of what two results are apart by is more than rounding can hide."""
+        unit = FACTOR * PRECISIONS[self.program.dtype].unit
+        return bool(np.any(share * np.abs(one - other) > unit * (np.abs(one) + np.abs(other))))
 
     def as_tensor(self) -> str | None:
         """As a tensor it does what it does as a number, but for rounding."""
         if "tensor_lr" in self.context.loaded.subject.lacks:
             return None
-        number = self.run(*self.before, replace(self.edit, tensor=False), *self.after[:2])
+        program = explicit(self.program)
+        steps = tuple(op for op in program.operations if isinstance(op, Step))
+        number, tensor = (
+            program.with_operations((*steps[: len(self.before)], edit, *steps[len(self.before) :][:2]))
+            for edit in (replace(self.edit, tensor=False), self.edit)
+        )
         try:
-            tensor = self.run(*self.before, self.edit, *self.after[:2])
+            other = run(self.context, tensor)
         except Unsupported:
             return None
-        plain = self.run(*self.before, *self.after[:2])
-        for step, moments in enumerate(zip(number.moments, tensor.moments, plain.moments, strict=True)):
-            for index, (a, b, c) in enumerate(zip(*(m.values for m in moments), strict=True)):
-                apart, allowed = np.abs(a - b), np.max(np.abs(a - c), initial=0.0) / 4
-                allowed += 32 * PRECISIONS[self.program.dtype].unit * np.max(np.abs(a), initial=0.0)
-                if np.any(apart > allowed):
-                    at = int(np.argmax(apart))
-                    return (
-                        f"with {self.what} edited to torch.tensor({self.edit.value:g}) after step {len(self.before)}, "
-                        f"parameter {index} is {b[at]:.9g} after step {step + 1} (element {at}); "
-                        f"with the number {self.edit.value:g} it is {a[at]:.9g}"
-                    )
-        return None
+        one = run(self.context, number)
+        found = apart(self.context, number, one, other)
+        what = f"with {self.what} edited to torch.tensor({self.edit.value:g}) after step {len(self.before)}"
+        return told(found, one, other, what) if found else None
 
     def state_goes_on(self) -> str | None:
         """With an lr of zero, as in the first step of a warm-up, state is made and moves as with a tiny one."""
         steps = (*self.before, *self.after)[:3]
         for start in (0, 1):
-            zero, tiny = (
-                self.run(*steps[:start], replace(self.edit, value=value), *steps[start:]) for value in (0.0, HARDLY)
+            runs = (
+                self.run(*steps[:start], replace(self.edit, value=value), *steps[start:])
+                for value in (0.0, HARDLY, HARDLY / 2)
             )
-            for step, (a, b) in enumerate(zip(zero.moments, tiny.moments, strict=True)):
-                for index, (mine, due) in enumerate(zip(a.state, b.state, strict=True)):
-                    found = self._other_state(mine, due)
+            for step, moments in enumerate(zip(*(r.moments for r in runs), strict=True)):
+                for index, (zero, tiny, half) in enumerate(zip(*(m.state for m in moments), strict=True)):
+                    found = self._other_state(zero, tiny, half)
                     if found and self.program.parameters[index].group == self.edit.group:
                         return f"with {self.what} at 0, {found} of parameter {index} after step {step + 1}"
         return None
 
-    @staticmethod
-    def _other_state(mine: dict, due: dict) -> str | None:
-        for key, value in due.items():
-            if key not in mine:
+    def _other_state(self, zero: dict, tiny: dict, half: dict) -> str | None:
+        """Between none and a tiny one lies what lies between a tiny one and half of it, and rounding."""
+        unit = PRECISIONS[self.program.dtype].unit
+        for key in tiny:
+            if key not in zero:
                 return f"there is no state {key!r}, which a tiny {HARDLY:.1g} makes,"
-            x, y = np.ravel(mine[key]).astype(float), np.ravel(value).astype(float)
-            if x.shape != y.shape or not np.allclose(x, y, rtol=1e-3, atol=1e-12, equal_nan=True):
+            x, y, z = (np.ravel(state.get(key, np.nan)).astype(float) for state in (zero, tiny, half))
+            if not x.shape == y.shape == z.shape:
+                return f"the state {key!r} has another shape than with a tiny {HARDLY:.1g}"
+            near = np.abs(x - y) <= FACTOR * (np.abs(y - z) + unit * np.abs(y))
+            if not np.all(near | (x == y) | (np.isnan(x) & np.isnan(y))):
                 return f"the state {key!r} is not what it is with a tiny {HARDLY:.1g}"
         return None
 

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from reference.rounding import FACTOR, PRECISIONS
 from verify.checks import check
 from verify.checks.context import Context, Report, try_all
 from verify.checks.groups import BEHAVIOUR_DTYPES
 from verify.checks.judged import judged, outcome_of, run
+from verify.checks.measured import apart, compare_measured, explicit, told
 from verify.checks.programs import differing_groups, first_trials, settings
 from verify.driver import Unsupported
-from verify.lanes import DTYPES, as_float64, fill
+from verify.lanes import DTYPES
 from verify.outcome import Outcome
 from verify.pairs import Place, Relation, compare
 from verify.program import Filling, Parameter, Program, Step
@@ -45,75 +45,12 @@ def _programs(context: Context) -> Iterator[Program]:
 def _compare(context: Context, program: Program, other: Program, relation: Relation) -> str | None:
     """Side by side, within the sum of the allowances; where no rule is known, within measured rounding."""
     if not context.loaded.rule.known:
-        return _compare_measured(context, program, other, relation.what)
+        return compare_measured(context, program, other, relation.what)
     scalars = (context.scalars if program.implementation == context.implementation else "float64", context.scalars)
     found, same = compare(context.loaded, program, other, relation, scalars=scalars, in_subject=context.in_subject)
     if found is None:
         context.bitwise.append(same)
     return found
-
-
-def _compare_measured(context: Context, program: Program, other: Program, what: str) -> str | None:
-    """Without a rule: the same bits, or as near as the subject's float32 and float64 runs are to each other.
-
-    How far apart those two are is what rounding does to this optimizer on these numbers; FACTOR is for the
-    order of operations, as everywhere.
-    """
-    if len(program.parameters) != len(other.parameters):
-        raise Unsupported("slices cannot be compared without a rule")
-    program, other = _explicit(program), _explicit(other)
-    one, two = run(context, program), run(context, other)
-    same = first_difference(one.moments, two.moments) is None
-    context.bitwise.append(same)
-    if same:
-        return None
-    found = _apart(context, program, one, two)
-    return _told(found, one, two, what) if found else None
-
-
-def _apart(context: Context, program: Program, one: Recorder, two: Recorder) -> dict[int, tuple[int, int, float]]:
-    """For parameters that are further apart than rounding makes them: step, element, and what rounding makes."""
-    rounded = [run(context, replace(program, dtype=dtype)) for dtype in ("float32", "float64")]
-    unit = max(PRECISIONS[program.dtype].unit, PRECISIONS["float32"].unit) / PRECISIONS["float32"].unit
-    found: dict[int, tuple[int, int, float]] = {}
-    for step, (a, b) in enumerate(zip(one.moments, two.moments, strict=True)):
-        for index, (x, y) in enumerate(zip(a.values, b.values, strict=True)):
-            low, high = (r.moments[step].values[index] for r in rounded)
-            rounding = max(np.nanmax(np.abs(low - high), initial=0.0), _unit_of(high))
-            apart = np.abs(x - y)
-            if index not in found and np.nanmax(apart, initial=0.0) > FACTOR * unit * rounding:
-                found[index] = (step, int(np.nanargmax(apart)), rounding)
-    return found
-
-
-def _told(found: dict[int, tuple[int, int, float]], one: Recorder, two: Recorder, what: str) -> str:
-    index, (step, at, rounding) = min(found.items(), key=lambda item: item[1][0])
-    x, y = one.moments[step].values[index][at], two.moments[step].values[index][at]
-    return (
-        f"{what}, parameter {index} is {y:.9g} instead of {x:.9g} after step {step + 1} (element {at}): "
-        f"{abs(x - y):.2g} apart, where rounding in float32 makes a difference of {rounding:.2g}"
-    )
-
-
-def _unit_of(values: np.ndarray) -> float:
-    return PRECISIONS["float32"].unit * float(np.nanmax(np.abs(values), initial=0.0))
-
-
-def _explicit(program: Program) -> Program:
-    """The same numbers in every dtype: ordinary ones that bfloat16 can hold, in place of slices of the pool."""
-
-    def plain(filling: Filling | None) -> Filling | None:
-        if filling is None or filling.values is not None:
-            return filling
-        values = as_float64(fill(filling, (64,), DTYPES["bfloat16"]))
-        return replace(filling, values=tuple(float(x) for x in np.where(np.abs(values) < 16, values, 1.0)))
-
-    operations = tuple(
-        replace(op, gradients=tuple(map(plain, op.gradients))) if isinstance(op, Step) else op
-        for op in program.operations
-    )
-    parameters = tuple(replace(p, initial=plain(p.initial) or p.initial) for p in program.parameters)
-    return replace(program, parameters=parameters, operations=operations)
 
 
 # -- implementations ---------------------------------------------------------------------------
@@ -237,12 +174,12 @@ def complex_numbers(context: Context, program: Program) -> str | None:
 
 def _as_either(context: Context, two: Program, program: Program) -> str | None:
     """Whether each complex parameter moves as a real one with a last axis of two, or as two real ones do."""
-    two, program = _explicit(two), _explicit(program)
+    two, program = explicit(two), explicit(program)
     real, whole = run(context, two), run(context, program)
-    found = _apart(context, two, real, whole)
+    found = apart(context, two, real, whole)
     if not found:
         return None
-    apart = replace(
+    in_parts = replace(
         two,
         parameters=tuple(replace(p, initial=_part(p.initial, k)) for p in program.parameters for k in (0, 1)),
         operations=tuple(
@@ -252,14 +189,14 @@ def _as_either(context: Context, two: Program, program: Program) -> str | None:
             for op in two.operations
         ),
     )
-    parts = run(context, apart)
+    parts = run(context, in_parts)
     parts.moments = [
         replace(m, values=tuple(np.stack(m.values[i : i + 2], axis=-1).ravel() for i in range(0, len(m.values), 2)))
         for m in parts.moments
     ]
-    also = _apart(context, two, parts, whole)
+    also = apart(context, two, parts, whole)
     left = {index: where for index, where in found.items() if index in also}
-    return _told(left, real, whole, "as complex numbers") if left else None
+    return told(left, real, whole, "as complex numbers") if left else None
 
 
 def _part(filling: Any, k: int) -> Any:

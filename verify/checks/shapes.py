@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from reference.rounding import PRECISIONS
 from verify.checks import check
 from verify.checks.context import Context, Report, try_all
 from verify.checks.judged import Judge, is_separate, or_not_separate, outcome_of, run, same_bits
+from verify.checks.measured import Rounding
 from verify.checks.programs import choices_of, first_trials, plainly, settings
 from verify.driver import Unsupported
 from verify.lanes import DTYPES, as_float64, fill
@@ -131,8 +131,6 @@ def _count_program(
     return not (outcome.failed and context.refute(report, program, outcome, lambda p: judge(context, p)))
 
 
-# how far apart elements that are given the same numbers may come, of the way that they went
-UNEVEN = 1e-3
 EVEN_SIZES = (*TAIL_SIZES[4:], 1025, 8193)
 
 
@@ -145,13 +143,14 @@ def _moves_evenly(context: Context, program: Program) -> str | None:
         raise Unsupported("it is no program for this check")
     whole = run(context, program)
     width = 2 if DTYPES[program.dtype].is_complex else 1
-    before = whole.tracks[0].before
+    rounding = Rounding(context, program)
     for number, moment in enumerate(whole.moments):
         after = moment.values[0]
         # each part of a complex number for itself
-        rows, old = after.reshape(-1, width), before.reshape(-1, width)
+        rows = after.reshape(-1, width)
         middle = np.median(rows, axis=0)
-        allowed = UNEVEN * np.abs(middle - old[0]) + 32 * PRECISIONS[program.dtype].unit * np.abs(old[0])
+        # of most elements, for one that is left out says nothing about rounding
+        allowed = rounding.allowed(number, 0, np.median)
         outside = np.nonzero((np.abs(rows - middle) > allowed).any(axis=1))[0]
         if len(outside):
             at = int(outside[-1])

@@ -7,7 +7,11 @@ from typing import Any
 
 import torch
 
+from reference.rounding import FACTOR
 from verify.promises.case import Broken, Case, NotOffered, copies, expect_same, fresh, give, same
+
+# the distance from 1 to the next number in float32
+NEXT = 2.0**-23
 
 
 def lr_types(case: Case) -> None:
@@ -38,7 +42,8 @@ def lr_types(case: Case) -> None:
                 ) from None
             when, rest = f"with lr as {what}, {lr}, {place}", f"it must step as with lr={number!r}"
             if what == "a numpy.float32":
-                expect_near(case, got, expected, when, rest)
+                nudged, _ = run(case, number * (1 + NEXT))
+                expect_near(case, got, expected, nudged, 3, when, rest)
             else:
                 expect_same(got, expected, when, rest)
 
@@ -110,14 +115,15 @@ def tensor_lr(case: Case) -> None:
                 continue
             taken += 1
             twins, plain = run(case, 0.125)
-            expect_near(case, params, twins, f"with {what}", "it must step as with the float")
+            nudged, beside = run(case, 0.125 * (1 + NEXT))
+            expect_near(case, params, twins, nudged, 3, f"with {what}", "it must step as with the float")
             for group in optimizer.param_groups:
                 held = group.get("lr")
                 if held is None or float(held) != 0.125:
                     raise Broken(f"{what}: after three steps the group holds {held!r}; a step must leave lr as it is")
                 group["lr"] = held.fill_(0.5) if isinstance(held, torch.Tensor) else 0.5
-            for group in plain.param_groups:
-                group["lr"] = 0.5
+            for group, next_to in zip(plain.param_groups, beside.param_groups, strict=True):
+                group["lr"], next_to["lr"] = 0.5, 0.5 * (1 + NEXT)
             try:
                 steps(case, params, optimizer, 3, 5)
             except Exception as error:
@@ -125,19 +131,30 @@ def tensor_lr(case: Case) -> None:
                     raise
                 continue
             steps(case, twins, plain, 3, 5)
+            steps(case, nudged, beside, 3, 5)
             when = f"with {what}, set to 0.5 in the group as schedulers do"
-            expect_near(case, params, twins, when, "it must step as with the float 0.5")
+            expect_near(case, params, twins, nudged, 5, when, "it must step as with the float 0.5")
     if not taken:
         raise NotOffered(f"it refuses lr as a tensor: {refusal}")
 
 
-def expect_near(case: Case, got: list[torch.Tensor], expected: list[torch.Tensor], when: str, rest: str) -> None:
-    """Broken if a parameter is farther from where a float takes it than a thousandth of its way and some ulps."""
-    for p, twin, start in zip(copies(got), copies(expected), case.parameters, strict=True):
-        ulp = torch.finfo(p.dtype).eps
-        way = (twin - start).abs().max() if p.numel() else 0.0
-        apart = (p - twin).abs()
-        if bool((apart > 1e-3 * way + 4 * ulp * (twin.abs() + start.abs())).any()) or not same(
-            p.isfinite(), twin.isfinite()
-        ):
+def expect_near(
+    case: Case,
+    got: list[torch.Tensor],
+    expected: list[torch.Tensor],
+    nudged: list[torch.Tensor],
+    count: int,
+    when: str,
+    rest: str,
+) -> None:
+    """Broken if a parameter is farther from where a float takes it than arithmetic in float32 can.
+
+    Args:
+        nudged: where the float takes it that is next to it in float32.
+        count: of the steps, each of which rounds.
+    """
+    for p, twin, next_to, start in zip(copies(got), copies(expected), copies(nudged), case.parameters, strict=True):
+        unit = max(torch.finfo(p.dtype).eps, NEXT)
+        allowed = FACTOR * ((next_to - twin).abs() + count * unit * torch.maximum(twin.abs(), start.abs()))
+        if bool(((p - twin).abs() > allowed).any()) or not same(p.isfinite(), twin.isfinite()):
             expect_same(got, expected, when, rest)

@@ -396,9 +396,12 @@ class LoadedSubject:
         params: Any = groups if len(groups) > 1 or len(groups[0]) > 1 else groups[0]["params"]
         optimizer = self.factory(params, **{**arguments, **self.subject.arguments})
         if implementation == "compiled":
+            import types
+
             import torch
 
-            optimizer.step = torch.compile(optimizer.step)  # type: ignore[method-assign]
+            # a method still, which torch's schedulers wrap
+            optimizer.step = types.MethodType(torch.compile(type(optimizer).step), optimizer)  # type: ignore[method-assign]
         return optimizer
 
     def editable(self) -> tuple[str, ...]:

@@ -11,7 +11,8 @@ WRONG_BEYOND: tuple[Specimen, ...] = (
         groups_late="LateGroupNotWalked LateGroupGetsDefaults",
         groups_order="LrFallsAlongGroup DecayOfGroupBefore",
         groups_split="LrDividedByGroups LrDividedByGroupSize",
-        groups_bystander="ClippedByGlobalNorm NeedsAllGradients LrDividedByGradients GradientsPairedWithAll",
+        groups_bystander="ClippedByGlobalNorm NeedsAllGradients LrDividedByGradients GradientsPairedWithAll "
+        "DtypeOfFirst",
         groups_empty="EmptyGroupCrashes NothingToUnzip ShareOfNothing",
         groups_arguments="PopsFromCallersGroup EmptiesCallersList ReversesCallersList ConsumesCallersGroups",
     ),

@@ -287,21 +287,24 @@ def split(context: Context, program: Program) -> str | None:
     needs=("separate",),
 )
 def bystander(context: Context, program: Program) -> str | None:
-    """A further parameter is put first, once without any gradient, once with a huge one, once in a group of its own.
+    """A further parameter is put first, once without any gradient, once with a huge one, once in another dtype, once
+    in a group of its own.
 
     Bugs of this kind: clipping by a norm over everything, early return at the first missing gradient, one
-    counter for all, state keyed by shape.
+    counter for all, state keyed by shape, a list of tensors that takes the dtype of its first.
     """
+    other = "float32" if program.dtype == "float64" else "float64"
     alone = run(context, program)
     huge, small = Filling(values=(3.0e4, -2.0e4)), Filling(values=(0.25, -0.5))
-    for gradient, own_group, what in (
-        (None, False, "with a parameter before it that has no gradient"),
-        (huge, False, "with a parameter before it that has a large gradient"),
-        (small, False, "with a parameter before it that has a small gradient"),
-        (huge, True, "with a group after it that has a large gradient"),
+    for gradient, dtype, own_group, what in (
+        (None, "", False, "with a parameter before it that has no gradient"),
+        (huge, "", False, "with a parameter before it that has a large gradient"),
+        (small, None, False, "with a parameter before it that has a small gradient"),
+        (small, other, False, f"with a parameter of {other} before it"),
+        (huge, "", True, "with a group after it that has a large gradient"),
     ):
         group = len(program.groups) if own_group else 0
-        extra = Parameter(program.parameters[0].shape or (2,), group, Filling(values=(2.0, -3.0)))
+        extra = Parameter(program.parameters[0].shape or (2,), group, Filling(values=(2.0, -3.0)), dtype=dtype)
         operations = tuple(
             replace(op, gradients=(gradient, *op.gradients)) if isinstance(op, Step) else op
             for op in program.operations

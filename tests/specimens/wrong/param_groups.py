@@ -254,6 +254,16 @@ class GradientsPairedWithAll(SGD):
                 self.move(p, g, self.state[p], group)
 
 
+class DtypeOfFirst(SGD):
+    """All gradients of a group are computed with in the dtype of the first one."""
+
+    def walk(self):
+        for group in self.param_groups:
+            moving = [p for p in group["params"] if p.grad is not None]
+            for p in moving:
+                self.move(p, self.gradient(p, group).to(moving[0].dtype), self.state[p], group)
+
+
 class EmptyGroupCrashes(SGD):
     """The device of a group is asked of its first parameter, which an empty group has not."""
 

@@ -1,4 +1,4 @@
-"""Specimens for groups that change, runs that are taken up again, and optimizers of unknown rule."""
+"""Specimens for groups and parameters that change, runs that are taken up again, and optimizers of unknown rule."""
 
 from tests.specimens import Specimen, _right, _wrong
 
@@ -16,6 +16,15 @@ WRONG_LIVE: tuple[Specimen, ...] = (
         groups_live="BetasNeedTuple BetasByIdentity",
     ),
     *_wrong("live_groups", "adamw", groups_late="DefaultsFollowFirst"),
+    *_wrong(
+        "binding",
+        "sgd",
+        binding_replaced="ParametersCached",
+        binding_regrouped="GroupsOnlyGrow",
+        binding_storage="ViewsOfData WritesToAddress",
+        binding_groups="GroupsCopied FirstGroupHeld",
+    ),
+    *_wrong("binding", "adam", binding_replaced="StateByAddress", binding_anew="StateByPlace LateStateForbidden"),
     *_wrong(
         "resumed",
         "adam",

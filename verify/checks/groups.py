@@ -299,7 +299,7 @@ def bystander(context: Context, program: Program) -> str | None:
     for gradient, dtype, own_group, what in (
         (None, "", False, "with a parameter before it that has no gradient"),
         (huge, "", False, "with a parameter before it that has a large gradient"),
-        (small, None, False, "with a parameter before it that has a small gradient"),
+        (small, "", False, "with a parameter before it that has a small gradient"),
         (small, other, False, f"with a parameter of {other} before it"),
         (huge, "", True, "with a group after it that has a large gradient"),
     ):

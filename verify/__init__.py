@@ -32,6 +32,11 @@ _HOMES = {
     "Copy": "verify.program",
     "LoadFrom": "verify.program",
     "OptimizerMachine": "verify.machine",
+    "BindingError": "verify.binding.finding",
+    "BindingWarning": "verify.binding.finding",
+    "Finding": "verify.binding.finding",
+    "audit": "verify.binding.audit",
+    "watch": "verify.binding.watch",
     "fillings": "verify.strategies",
     "hyperparameter_values": "verify.strategies",
     "load": "verify.subject",
@@ -42,11 +47,14 @@ _HOMES = {
 }
 __all__ = [
     "AddGroup",
+    "BindingError",
+    "BindingWarning",
     "Certificate",
     "Copy",
     "Edit",
     "Events",
     "Filling",
+    "Finding",
     "Freeze",
     "LoadFrom",
     "OptimizerMachine",
@@ -61,6 +69,7 @@ __all__ = [
     "Subject",
     "UsageError",
     "ZeroGrad",
+    "audit",
     "bulk_programs",
     "certify",
     "fillings",
@@ -69,9 +78,13 @@ __all__ = [
     "load",
     "programs",
     "run_program",
+    "watch",
 ]
 
 if TYPE_CHECKING:
+    from verify.binding.audit import audit
+    from verify.binding.finding import BindingError, BindingWarning, Finding
+    from verify.binding.watch import watch
     from verify.certificate import Certificate
     from verify.certification import Events, Plan, certify
     from verify.errors import UsageError

@@ -105,10 +105,10 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("checks", help="list the checks", description="List the checks.")
     explain = commands.add_parser(
         "explain",
-        help="explain a check, a rule with its derivation, or the allowance",
-        description="Explain a check, a rule with its derivation, or the allowance.",
+        help="explain a check, a code of audit and watch, a rule with its derivation, or the allowance",
+        description="Explain a check, a code of audit and watch, a rule with its derivation, or the allowance.",
     )
-    explain.add_argument("topic", metavar="ID-OR-RULE", help="a check id, a rule, path/to/rule.py:NAME, or 'allowance'")
+    explain.add_argument("topic", metavar="ID-OR-RULE", help="a check id, a code, a rule, path/to/rule.py:NAME, or 'allowance'")
     explain.add_argument("--latex", action="store_true", help="equations as LaTeX")
     replay = commands.add_parser(
         "replay", help="run a finding again", description="Run a finding again; exit 1 while it fails."

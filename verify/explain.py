@@ -14,13 +14,16 @@ if TYPE_CHECKING:
 
 
 def explain(topic: str, *, latex: bool = False) -> str:
-    """Text about a check id, a rule name (or ``path.py:NAME``), or ``allowance``.
+    """Text about a check id, a code of ``audit`` and ``watch``, a rule name (or ``path.py:NAME``), or ``allowance``.
 
     Raises:
         UsageError: nothing of that name is known.
     """
+    from verify.binding.codes import CODES
     from verify.checks import IDS
 
+    if topic in CODES:
+        return CODES[topic].explanation()
     if topic == "allowance":
         return _allowance()
     if topic in IDS:
@@ -28,7 +31,7 @@ def explain(topic: str, *, latex: bool = False) -> str:
 
         check = all_checks()[topic]
         return f"{check.id}: {check.claim}\n\n{check.explanation}\n\ndtypes: {', '.join(check.dtypes)}"
-    return _rule(topic, IDS, latex)
+    return _rule(topic, [*IDS, *CODES], latex)
 
 
 def _allowance() -> str:

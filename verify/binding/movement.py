@@ -1,0 +1,122 @@
+"""What moves in a step, and between two steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from verify.binding.finding import Finding
+from verify.binding.names import expression
+from verify.binding.values import differ, sample
+
+Named = tuple[str, Tensor]
+FRESH = 3  # a parameter is looked at in the first steps in which there is reason to
+RARELY = 16  # and then in every 16th round
+AT_ONCE = 8  # parameters that are followed from one step to the next
+
+
+@dataclass
+class _Suspect:
+    name: str
+    tensor: Tensor
+    grad: Tensor | None
+    before: Tensor | None
+
+
+class Movement:
+    """Parameters that should rest, over one step of one optimizer."""
+
+    def __init__(self) -> None:
+        self._looked: dict[int, int] = {}
+        self._suspects: list[_Suspect] = []
+
+    def before(self, held: list[Named], grads: list[Tensor | None], closure: bool, round: int) -> None:
+        """Sample what is frozen or without gradient; rarely also the rest, for gradients that are all zero."""
+        self._suspects = []
+        if closure:
+            return
+        for (name, tensor), grad in zip(held, grads, strict=True):
+            resting = grad is None or not tensor.requires_grad
+            if self._due(tensor, round, resting):
+                self._suspects.append(_Suspect(name, tensor, grad, sample(tensor)))
+
+    def _due(self, tensor: Tensor, round: int, resting: bool) -> bool:
+        key = 2 * id(tensor) + resting  # counted apart: what comes to rest late is looked at then
+        looked = self._looked.get(key, 0)
+        if looked >= FRESH and (round + id(tensor) // 64) % RARELY:
+            return False
+        self._looked[key] = looked + 1
+        return True
+
+    def after(self) -> Iterator[Finding]:
+        suspects, self._suspects = self._suspects, []
+        for index in differ([s.before for s in suspects], (sample(s.tensor) for s in suspects)):
+            finding = _moved(suspects[index])
+            if finding is not None:
+                yield finding
+
+
+def _moved(suspect: _Suspect) -> Finding | None:
+    if not suspect.tensor.requires_grad:
+        return Finding(
+            "frozen-moved",
+            "error",
+            suspect.name,
+            "step() moved it, although requires_grad is False: a gradient from before the freeze, momentum or decay act on it in "
+            f"every step. Write, when you freeze: {expression(suspect.name)}.grad = None.",
+        )
+    if suspect.grad is None:
+        return Finding(
+            "moved-without-grad",
+            "warning",
+            suspect.name,
+            "step() moved it, although it had no gradient: decay or momentum act on layers that were not used. In the optimizer, "
+            "write: if p.grad is None: continue.",
+        )
+    if not _all_zero(suspect.grad):
+        return None
+    return Finding(
+        "moved-on-zero-grad",
+        "info",
+        suspect.name,
+        "step() moved it on a gradient of zeros, by momentum or decay. If a branch that is not used is to rest, write: "
+        "optimizer.zero_grad(set_to_none=True).",
+    )
+
+
+def _all_zero(grad: Tensor) -> bool:
+    few = sample(grad)
+    return few is not None and not few.any() and not grad.any()
+
+
+class Between:
+    """A few parameters in turn, from the end of one step to the start of the next."""
+
+    def __init__(self) -> None:
+        self._start = 0
+        self._followed: list[tuple[str, Tensor, Tensor | None]] = []
+
+    def after(self, tensors: list[Named], round: int) -> None:
+        """Choose the next ones. Rarely on a GPU, which would have to be waited for."""
+        self._followed = []
+        if not tensors or (tensors[0][1].device.type != "cpu" and round % RARELY):
+            return
+        chosen = [tensors[(self._start + i) % len(tensors)] for i in range(min(AT_ONCE, len(tensors)))]
+        self._start = (self._start + AT_ONCE) % len(tensors)
+        self._followed = [(name, tensor, sample(tensor)) for name, tensor in chosen]
+
+    def before(self) -> Iterator[Finding]:
+        followed, self._followed = self._followed, []
+        moved = differ([was for _, _, was in followed], (sample(tensor) for _, tensor, _ in followed))
+        if moved:
+            name = followed[moved[0]][0]
+            yield Finding(
+                "moved-between",
+                "info",
+                name,
+                f"it moved after one step and before the next ({len(moved)} of {len(followed)} parameters that were looked at did): "
+                "weights were loaded, reset, swapped, merged or clipped, and the optimizer's state belongs to the old values. If "
+                "they were loaded, load or clear its state too: optimizer.state.clear().",
+            )

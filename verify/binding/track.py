@@ -1,0 +1,72 @@
+"""Has anything changed since the last look? Asked at every step, so it compares identities alone."""
+
+from __future__ import annotations
+
+from itertools import chain
+from operator import is_
+from typing import Any
+
+from torch import Tensor
+
+from verify.binding.look import Look
+from verify.binding.memory import plain
+
+
+class Track:
+    """What the last look saw, as flat lists. Holds strong references; ids of what it holds are not used again."""
+
+    def __init__(self, look: Look):
+        self._look = look
+        self._modules = [module for _, module in look.modules]
+        self._tensors = [t for _, t in look.tensors]
+        self._plain = [t for t in self._tensors if plain(t)]
+        self._children = self._registered()
+        self._held = self._slots()
+        self._flags = self._requires_grad()
+        self._agree = self._rates()
+        self._addresses = self._memory()
+
+    def changed(self) -> bool:
+        """Whether parameters, sub-modules, groups, ``requires_grad`` or agreement with the schedulers are others."""
+        return not (
+            _same(self._children, self._registered())
+            and _same(self._held, self._slots())
+            and self._flags == self._requires_grad()
+            and self._agree == self._rates()
+        )
+
+    def rebound_data(self) -> list[Tensor]:
+        """Parameters whose memory is another than before; none when most of them moved, as by ``.to()``."""
+        now = self._memory()
+        moved = [t for t, a, b in zip(self._plain, self._addresses, now, strict=True) if a != b]
+        self._addresses = now
+        return moved if 2 * len(moved) <= len(self._plain) else []
+
+    def _registered(self) -> list[Any]:
+        tables = [m._parameters for m in self._modules] + [m._modules for m in self._modules]
+        return list(chain.from_iterable(table.values() for table in tables)) + list(self._look.subjects.roots.values())
+
+    def _slots(self) -> list[Tensor]:
+        return [p for owner in self._look.owners for group in owner.optimizer.param_groups for p in group["params"]]
+
+    def _requires_grad(self) -> list[bool]:
+        return [t.requires_grad for t in self._tensors]
+
+    def _memory(self) -> list[int]:
+        return [t.data_ptr() for t in self._plain]
+
+    def _rates(self) -> list[bool]:
+        """For every scheduler, whether the groups have the rates that it set last."""
+        return [_agrees(scheduler) for scheduler in self._look.subjects.schedulers]
+
+
+def _same(before: list[Any], now: list[Any]) -> bool:
+    return len(before) == len(now) and all(map(is_, before, now))
+
+
+def _agrees(scheduler: Any) -> bool:
+    rates = [group.get("lr") for group in getattr(scheduler.optimizer, "param_groups", ())]
+    said = getattr(scheduler, "_last_lr", None)
+    if said is None or len(said) != len(rates) or any(isinstance(r, Tensor) for r in chain(rates, said)):
+        return True  # a rate that is a tensor is read in a full look alone
+    return list(said) == rates

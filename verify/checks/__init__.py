@@ -181,6 +181,8 @@ MODULES = (
     "groups",
     "live",
     "state",
+    "restored",
+    "keys",
     "binding",
     "contract",
     "parity",

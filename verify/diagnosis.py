@@ -71,7 +71,7 @@ def diagnose(context: Context, program: Program, outcome: Outcome) -> Diagnosis 
     programs = [_shorter(context, program, outcome)]
     programs += list(generic_programs(context))
     programs += [few_lanes(p) for p in spread(list(sweep(context)), MOST_PROGRAMS - len(programs))]
-    trial = _Trial(context, programs)
+    trial = Trial(context, programs)
     known = _remembered(context)
     fit = [variant for variant in known if trial.fits(variant.rule)]
     if fit:
@@ -132,7 +132,7 @@ def generic_programs(context: Context) -> Iterator[Program]:
         )
 
 
-class _Trial:
+class Trial:
     """The subject and the programs that a variant has to fit."""
 
     def __init__(self, context: Context, programs: list[Program]):

@@ -12,6 +12,7 @@ import difflib
 import importlib
 import importlib.util
 import inspect
+import numbers
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -226,6 +227,14 @@ class LoadedSubject:
     def _has(self, argument: str) -> bool:
         return argument in self.parameters and argument not in self.subject.arguments
 
+    def _may_hold(self, argument: str) -> bool:
+        """Whether an argument may be a number or a choice: the default of some is an object that only they know."""
+        if not self._has(argument):
+            return False
+        default = self.parameters[argument].default
+        plain = isinstance(default, numbers.Number | tuple | list)
+        return plain or default is None or default is inspect.Parameter.empty
+
     def _match(self) -> None:
         subject, rule = self.subject, self.rule
         known = {*(h.name for h in rule.hyperparameters), *(o.name for o in rule.options)}
@@ -250,7 +259,8 @@ class LoadedSubject:
             given = subject.names.get(h.name)
             candidates = [given] if given else [*h.arguments, h.name]
             parsed = [Argument.parse(c) for c in candidates]
-            found = next((a for a in parsed if self._has(a.name)), None)
+            holds = self._has if given else self._may_hold
+            found = next((a for a in parsed if holds(a.name)), None)
             if found is None and self.takes_anything and (given or h.absent is None):
                 # **kwargs may take it; the constructor will say when it does not
                 found = next((a for a in parsed if a.name not in subject.arguments), None)
@@ -270,7 +280,8 @@ class LoadedSubject:
         for o in rule.options:
             given = subject.names.get(o.name)
             candidates = [given] if given else [*o.arguments, o.name]
-            found_name = next((c for c in candidates if self._has(c)), None)
+            holds = self._has if given else self._may_hold
+            found_name = next((c for c in candidates if holds(c)), None)
             if found_name is None and given and self.takes_anything and given not in subject.arguments:
                 found_name = given
             if found_name:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from reference.rules import RULES
+
 
 @dataclass(frozen=True)
 class Theorem:
@@ -37,9 +39,7 @@ def inequality(a: str, b: str, *given: str) -> Theorem:
     return Theorem(a, b, given, holds=False)
 
 
-_CLIMBING = (
-    "gradient_descent sgd adam adam_eps_hat adamw adamax nadam radam adagrad adadelta rmsprop rprop asgd lion"
-).split()
+_CLIMBING = [name for name, rule in RULES.items() if any(o.name == "maximize" for o in rule.options)]
 
 THEOREMS: tuple[Theorem, ...] = (
     # momentum

@@ -269,11 +269,12 @@ _RELATIONS = {
     "<": np.less,
     "<=": np.less_equal,
 }
-_FUNCTIONS = {
+_FUNCTIONS: dict[type[sympy.Basic], Any] = {
     sympy.Abs: np.abs,
     sympy.sign: np.sign,
     sympy.exp: np.exp,
     sympy.log: np.log,
     sympy.tanh: np.tanh,
     sympy.Not: np.logical_not,
+    sympy.ITE: np.where,
 }

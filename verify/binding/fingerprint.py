@@ -16,6 +16,7 @@ from verify.binding.finding import Finding
 from verify.binding.look import Look
 from verify.binding.memory import shape
 from verify.binding.names import same, stripped
+from verify.binding.rules.state import entries
 from verify.binding.subjects import Owner
 
 KEY = "optim_verify"
@@ -105,10 +106,10 @@ class Loading:
         yield from self._casts()
 
     def _casts(self) -> Iterator[Finding]:
+        kept = entries(self._owner)
         for tensor, entry in self._saved_state():
-            loaded = self._owner.optimizer.state.get(tensor, {})
             for key, value in entry.items():
-                now = loaded.get(key) if isinstance(loaded, dict) else None
+                now = kept.get(id(tensor), {}).get(key)
                 if not isinstance(value, Tensor) or not isinstance(now, Tensor) or not _loses(value.dtype, now.dtype):
                     continue
                 yield Finding(

@@ -169,6 +169,6 @@ def _masks(look: Look) -> set[str]:
     return {
         stripped(f"{prefix}.{name.removesuffix('_mask')}" if prefix else name.removesuffix("_mask"))
         for prefix, module in look.modules
-        for name in module._buffers
+        for name in module._buffers.keys()  # noqa: SIM118 - of a ScriptModule it is no dict
         if name.endswith("_mask") and f"{name.removesuffix('_mask')}_orig" in module._parameters
     }

@@ -20,7 +20,7 @@ Span = tuple[tuple[torch.device, int], int, int]
 def plain(tensor: Tensor) -> bool:
     """Whether shape, strides and memory can be read."""
     if type(tensor) not in _ORDINARY and (
-        is_lazy(tensor) or is_traceable_wrapper_subclass(tensor)
+        is_lazy(tensor) or is_traceable_wrapper_subclass(tensor) or type(tensor).__name__ == "FakeTensor"
     ):
         return False
     return tensor.layout is torch.strided and not tensor.is_meta

@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from torch import Tensor
+from torch.nn import Module
 
 from verify.binding.finding import Finding
-from verify.binding.names import expression
+from verify.binding.look import Look
+from verify.binding.names import companion, expression
+from verify.binding.twins import averaged
 from verify.binding.values import differ, sample
 
 Named = tuple[str, Tensor]
@@ -32,12 +35,10 @@ class Movement:
         self._looked: dict[int, int] = {}
         self._suspects: list[_Suspect] = []
 
-    def before(self, held: list[Named], grads: list[Tensor | None], closure: bool, round: int) -> None:
+    def before(self, held: list[tuple[str, Tensor, Tensor | None]], round: int) -> None:
         """Sample what is frozen or without gradient; rarely also the rest, for gradients that are all zero."""
         self._suspects = []
-        if closure:
-            return
-        for (name, tensor), grad in zip(held, grads, strict=True):
+        for name, tensor, grad in held:
             resting = grad is None or not tensor.requires_grad
             if self._due(tensor, round, resting):
                 self._suspects.append(_Suspect(name, tensor, grad, sample(tensor)))
@@ -89,6 +90,24 @@ def _moved(suspect: _Suspect) -> Finding | None:
 def _all_zero(grad: Tensor) -> bool:
     few = sample(grad)
     return few is not None and not few.any() and not grad.any()
+
+
+def followed(look: Look) -> list[Named]:
+    """Parameters that should move in steps alone: those of one optimizer, and what is frozen beside them.
+
+    Averages and teachers are moved by hand, and parameters of two optimizers by the other one.
+    """
+    aside = {id(look.parameters[name]) for name in averaged(look, look.parameters)}
+    for root in look.subjects.roots.values():
+        inside = list(root.parameters()) if isinstance(root, Module) else [root]
+        if not any(id(t) in look.holders for t in inside):
+            aside |= {id(t) for t in inside}
+    return [
+        (name, t)
+        for name, t in look.tensors
+        if (len(look.holders[id(t)]) == 1 if id(t) in look.holders else not (t.requires_grad or companion(name)))
+        and id(t) not in aside
+    ]
 
 
 class Between:

@@ -7,7 +7,7 @@ WRAPPERS = frozenset({"_orig_mod", "module", "_fsdp_wrapped_module", "_checkpoin
 
 # how people call copies of a model that no optimizer trains
 COMPANIONS = frozenset(
-    {"ema", "teacher", "target", "shadow", "swa", "averaged", "reference", "momentum", "frozen", "old"}
+    {"ema", "teacher", "target", "shadow", "swa", "average", "averaged", "reference", "momentum", "frozen", "old"}
 )
 
 

@@ -27,12 +27,14 @@ class Stepper:
         self.shared: list[Named] = []
         self.last_round = 0
         self._grads: list[Tensor | None] = []
+        self._known: list[int] = []
         self._idle = 0
         self._movement, self._kept = Movement(), Kept()
 
     def settle(self, look: Look, number: int) -> None:
         """Take over the parameters of a look."""
         self.held = [(look.name(t) or look.called(number, g, i), t) for g, i, t in look.slots[number]]
+        self._known = [i for i, (_, t) in enumerate(self.held) if id(t) in look.names]
         self.shared = [(name, t) for name, t in self.held if len(look.holders[id(t)]) > 1]
 
     def before(
@@ -48,7 +50,8 @@ class Stepper:
             elsewhere = any(tensor.grad is not None for tensor in unowned)
             working = any(tensor.grad is not None for other in others for _, tensor in other.held)
             yield none_there(self.owner.name, self._idle > 1 and not working, elsewhere)
-        self._movement.before(self.held, grads, closure, round)
+        if not closure:  # which may compute gradients of its own
+            self._movement.before([(*self.held[i], grads[i]) for i in self._known], round)
         yield from self._kept.before(self.held, grads)
 
     def after(self) -> Iterator[Finding]:

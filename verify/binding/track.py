@@ -22,16 +22,16 @@ class Track:
         self._plain = [t for t in self._tensors if plain(t)]
         self._children = self._registered()
         self._held = self._slots()
-        self._flags = self._requires_grad()
+        self._kinds = self._kind()
         self._agree = self._rates()
         self._addresses = self._memory()
 
     def changed(self) -> bool:
-        """Whether parameters, sub-modules, groups, ``requires_grad`` or agreement with the schedulers are others."""
+        """Whether parameters, sub-modules, groups, flags, dtypes, devices or agreement with the schedulers are others."""
         return not (
             _same(self._children, self._registered())
             and _same(self._held, self._slots())
-            and self._flags == self._requires_grad()
+            and self._kinds == self._kind()
             and self._agree == self._rates()
         )
 
@@ -49,8 +49,13 @@ class Track:
     def _slots(self) -> list[Tensor]:
         return [p for owner in self._look.owners for group in owner.optimizer.param_groups for p in group["params"]]
 
-    def _requires_grad(self) -> list[bool]:
-        return [t.requires_grad for t in self._tensors]
+    def _kind(self) -> list[Any]:
+        return (
+            [t.requires_grad for t in self._tensors]
+            + [t.dtype for t in self._tensors]
+            + [t.device for t in self._tensors]
+            + [t.is_leaf for t in self._tensors]
+        )
 
     def _memory(self) -> list[int]:
         return [t.data_ptr() for t in self._plain]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from torch import Tensor
 from torch.nn import Module
 from torch.optim.swa_utils import AveragedModel
@@ -11,10 +13,10 @@ from verify.binding.memory import shape
 from verify.binding.names import stripped
 
 
-def averaged(look: Look, missing: dict[str, Tensor]) -> list[str]:
-    """Missing parameters inside an AveragedModel."""
+def averaged(look: Look, names: Iterable[str]) -> list[str]:
+    """Those that are inside an AveragedModel."""
     prefixes = [f"{stripped(path)}." for path, module in look.modules if path and isinstance(module, AveragedModel)]
-    return [name for name in missing if name.startswith(tuple(prefixes))]
+    return [name for name in names if name.startswith(tuple(prefixes))]
 
 
 def copies(look: Look, missing: dict[str, Tensor]) -> dict[str, list[str]]:

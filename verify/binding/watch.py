@@ -22,9 +22,9 @@ from verify.binding.fingerprint import KEY, Hooks, Loading, fingerprint
 from verify.binding.gradients import UsedTwice
 from verify.binding.history import History
 from verify.binding.look import Look
-from verify.binding.movement import Between
-from verify.binding.names import companion, stripped
-from verify.binding.rules import judged
+from verify.binding.movement import Between, followed
+from verify.binding.names import stripped
+from verify.binding.rules import AFTER_LOADING, judged
 from verify.binding.stepper import Stepper
 from verify.binding.subjects import Owner, Subjects, subjects
 from verify.binding.track import Track
@@ -123,12 +123,7 @@ class Watch:
         self._track = Track(look)
         self._modules = {id(module): (module, prefix) for prefix, module in look.modules}
         self._unowned = [t for _, t in look.tensors if id(t) not in look.holders]
-        self._followed = [
-            (name, t)
-            for name, t in look.tensors
-            if len(look.holders.get(id(t), ())) == 1
-            or not (t.requires_grad or companion(name) or id(t) in look.holders)
-        ]
+        self._followed = followed(look)
         for number, owner in enumerate(look.owners):
             self._steppers[id(owner.optimizer)].settle(look, number)
 
@@ -247,7 +242,7 @@ class Watch:
         self._changed = True
         loading = self._loading.pop(id(optimizer), None)
         if loading is not None:
-            self._report(loading.after())
+            self._report([*loading.after(), *judged(Look(self._subjects, self._history.memory()), AFTER_LOADING)])
 
     def _number(self, look: Look, optimizer: Any) -> int:
         return next(i for i, owner in enumerate(look.owners) if owner.optimizer is optimizer)

@@ -17,6 +17,7 @@ from verify.binding.subjects import unwrapped
 SYNONYMS = {"learning_rate": "lr", "learningrate": "lr", "step_size": "lr", "wd": "weight_decay", "l2": "weight_decay"}
 # what torch and its schedulers put into groups themselves
 KNOWN = frozenset({"params", "param_names", "name", "initial_lr", "max_lr", "min_lr", "swa_lr", "lr_scale", "lr_mult"})
+KNOWN |= {"differentiable"}  # put into the defaults by __setstate__
 KNOWN |= {"base_momentum", "max_momentum", "initial_momentum", "decoupled_weight_decay"}
 
 
@@ -52,7 +53,7 @@ def missing_option(look: Look) -> Iterator[Finding]:
     for owner in look.owners:
         defaults = getattr(owner.optimizer, "defaults", {})
         for number, group in enumerate(owner.optimizer.param_groups):
-            missing = [key for key in defaults if key not in group]
+            missing = [key for key in defaults if key not in group and key not in KNOWN]
             if missing:
                 yield Finding(
                     "missing-option",

@@ -27,7 +27,7 @@ def ownership(look: Look) -> Iterator[Finding]:
     lone: list[tuple[int, Slot, bool]] = []
     for number, orphans in enumerate(look.orphans):
         left = [slot for slot in orphans if id(slot[2]) not in covered]
-        for slot, name in aliased(look, left):
+        for slot, name in list(aliased(look, left)):
             left.remove(slot)
             missing.pop(name, None)
             yield _alias(look, number, slot, name)
@@ -139,7 +139,9 @@ def _orphan(look: Look, number: int, slot: Slot, suspicious: bool) -> Finding:
     recorded = look.parameters.get(name)
     others = [t for _, _, t in look.slots[number] if id(t) in look.names and t.requires_grad]
     if id(tensor) in look.memory.names:
-        now = f"{name} is now the same object as {look.name(recorded)}" if recorded is not None else f"{name} is gone"
+        now = f"{name} is gone" if recorded is None else f"{name} is another object now"
+        if recorded is not None and look.name(recorded) != name:
+            now = f"{name} is now the same object as {look.name(recorded)}"
         evidence = f" It was in the model when watch began; {now}.{_line(look, name)}"
     elif recorded is not None:
         evidence = f" Its recorded name {name} is now another tensor's."

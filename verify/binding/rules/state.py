@@ -68,8 +68,9 @@ def state_mismatch(look: Look) -> Iterator[Finding]:
     for number, owner in enumerate(look.owners):
         if not type(owner.optimizer).__module__.startswith("torch.optim"):
             continue
+        kept = entries(owner)
         for group, position, tensor in look.slots[number]:
-            for key, value in _entry(owner, tensor).items():
+            for key, value in kept.get(id(tensor), {}).items():
                 if key in ELEMENTWISE and isinstance(value, Tensor) and value.ndim and shape(tensor) is not None:
                     yield from _mismatch(look, number, (group, position, tensor), key, value)
 
@@ -100,22 +101,23 @@ def _mismatch(look: Look, number: int, slot: tuple[int, int, Tensor], key: str, 
 
 def shared_state(look: Look) -> Iterator[Finding]:
     """Tensors under different parameters, or in different optimizers, over one memory."""
-    entries: list[tuple[str, int, int, Tensor]] = []
+    found: list[tuple[str, int, int, Tensor]] = []
     for number, slots in enumerate(look.slots):
+        kept = entries(look.owners[number])
         for group, position, tensor in slots:
             name = look.name(tensor) or look.called(number, group, position)
-            entries += [
+            found += [
                 (f"{key} of {name} in {look.owners[number].name}", number, id(tensor), value)
-                for key, value in _entry(look.owners[number], tensor).items()
+                for key, value in kept.get(id(tensor), {}).items()
                 if isinstance(value, Tensor) and value.ndim
             ]
-    if not entries:
+    if not found:
         return
     parameters = [(name, -1, id(t), t) for name, t in look.tensors]
-    everything = entries + parameters
+    everything = found + parameters
     reported: set[tuple[int, int]] = set()
     for a, b in overlapping(value for *_, value in everything):
-        if a >= len(entries) or _buffer_of_several(everything[a][3], everything[b][3]):
+        if a >= len(found) or _buffer_of_several(everything[a][3], everything[b][3]):
             continue
         (first, owner, parameter, _), (second, other, whose, _) = everything[a], everything[b]
         if (owner, parameter) == (other, whose) or (owner, other) in reported:
@@ -139,8 +141,9 @@ def state_value(look: Look) -> Iterator[Finding]:
     for number, owner in enumerate(look.owners):
         if type(owner.optimizer).load_state_dict is not torch.optim.Optimizer.load_state_dict:
             continue
+        kept = entries(owner)
         for group, position, tensor in look.slots[number]:
-            for key, value in _entry(owner, tensor).items():
+            for key, value in kept.get(id(tensor), {}).items():
                 what = _lost(value)
                 if what:
                     yield Finding(
@@ -170,9 +173,9 @@ def _state(owner: Owner) -> dict[Any, Any]:
     return state if isinstance(state, dict) else {}
 
 
-def _entry(owner: Owner, tensor: Tensor) -> dict[str, Any]:
-    entry = _state(owner).get(tensor)
-    return entry if isinstance(entry, dict) else {}
+def entries(owner: Owner) -> dict[int, dict[str, Any]]:
+    """State by the id of its parameter. A look-up by the tensor compares it with numbers, if one is its id."""
+    return {id(k): v for k, v in _state(owner).items() if isinstance(k, Tensor) and isinstance(v, dict)}
 
 
 RULES = (stale_state, state_key, state_mismatch, shared_state, state_value)

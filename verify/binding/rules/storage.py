@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from torch.nn.parameter import is_lazy
+
 from verify.binding.finding import Finding
 from verify.binding.look import Look
 from verify.binding.memory import overlapping, overlaps_itself
@@ -52,8 +54,8 @@ def self_overlap(look: Look) -> Iterator[Finding]:
 
 
 def non_leaf(look: Look) -> Iterator[Finding]:
-    seen = dict(look.parameters) | dict(look.held)
-    for name, tensor in seen.items():
+    everything = {id(tensor): (name, tensor) for name, tensor in (*look.held, *look.tensors)}
+    for name, tensor in everything.values():
         if not tensor.is_leaf:
             yield Finding(
                 "non-leaf",
@@ -79,7 +81,7 @@ def on_meta(look: Look) -> Iterator[Finding]:
 
 def inference_tensors(look: Look) -> Iterator[Finding]:
     for name, tensor in look.held:
-        if tensor.is_inference() and tensor.requires_grad:
+        if not is_lazy(tensor) and tensor.is_inference() and tensor.requires_grad:
             yield Finding(
                 "inference-tensor",
                 "error",

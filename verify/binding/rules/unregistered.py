@@ -14,6 +14,7 @@ from verify.binding.names import companion, stripped
 
 # what every module has
 OWN = frozenset(Module().__dict__)
+OWN |= {"_flat_weights"}  # of an RNN, which renews it at every forward
 # weight norm, spectral norm and pruning put what they compute in the place of the parameter that they renamed
 DERIVED = ("_orig", "_g", "_v")
 DEPTH = 4

@@ -2,14 +2,9 @@
 
 import pytest
 
-import tests.binding.checkpoints
-import tests.binding.everyday
-import tests.binding.groups
-import tests.binding.rebinding
-import tests.binding.schedules
-import tests.binding.storage  # noqa: F401 - each registers its scenes
 import verify
-from tests.binding.scenes import SCENES, Unseen
+from tests.binding.registry import SCENES
+from tests.binding.scenes import Unseen
 
 
 def subjects(yielded):

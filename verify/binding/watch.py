@@ -113,6 +113,7 @@ class Watch:
         """Everything once, as audit does, and what changed since the last look."""
         look = Look(self._subjects, self._history.memory(), self._adopted)
         found = [*judged(look), *self._history.compare(look)]
+        look.memory = self._history.memory()  # which has let go what nobody holds
         self._settle(look)
         self._report(found)
 

@@ -15,7 +15,7 @@ from verify import Subject
 from verify.certificate import Cell, Certificate, FindingRecord
 from verify.checks import IDS, all_checks
 from verify.cli import main
-from verify.report import findings, header, matrix, verdict
+from verify.report.terminal import findings, header, matrix, verdict
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 

@@ -18,7 +18,7 @@ from verify.expectations import Expectation, gather, kind, parse, read, shipped,
 from verify.memory import open_database
 from verify.program import Edit, Filling, Parameter, Program, Reload, Repeat, Step
 from verify.program_json import from_json, to_json
-from verify.report import expected_lines, matrix, verdict
+from verify.report.terminal import expected_lines, matrix, verdict
 from verify.triggers import features, without
 from verify.worker import Worker
 

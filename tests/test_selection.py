@@ -13,7 +13,7 @@ from verify.certification import Plan
 from verify.checks import CAPABILITIES, all_checks
 from verify.expectations import write
 from verify.pool import failed
-from verify.report import matrix, verdict
+from verify.report.terminal import matrix, verdict
 from verify.worker import Worker
 
 OPTIMIZERS = """

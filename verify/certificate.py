@@ -33,6 +33,7 @@ class Cell:
         as_expected: programs that failed as expected, and pass without what triggers that.
         unseparated: programs that failed as expected, and could not be tried without what triggers that.
         notes: what a reader should know, e.g. that scalars were judged in float32.
+        curve: for binades of the parameter, the largest error and its allowance (see :class:`verify.curve.Curve`).
     """
 
     check: str
@@ -50,6 +51,7 @@ class Cell:
     as_expected: int = 0
     unseparated: int = 0
     notes: list[str] = field(default_factory=list)
+    curve: list[list[float]] = field(default_factory=list)
 
     @property
     def key(self) -> tuple[str, str, str, str]:
@@ -116,6 +118,8 @@ class Certificate:
     rule: str
     rule_title: str = ""
     rule_source: str = ""
+    # file and line of the subject's step, where its source is to be had
+    location: dict[str, Any] | None = None
     verdict: str = "incomplete"
     environment: dict[str, Any] = field(default_factory=dict)
     cells: list[Cell] = field(default_factory=list)
@@ -165,6 +169,7 @@ class Certificate:
             "rule": self.rule,
             "rule_title": self.rule_title,
             "rule_source": self.rule_source,
+            "location": self.location,
             "environment": self.environment,
             "counts": self.counts,
             "programs": sum(c.programs for c in self.cells),

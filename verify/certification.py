@@ -226,6 +226,7 @@ class _Run:
         certificate.rule = description["rule"]
         certificate.rule_title = description["rule_title"]
         certificate.rule_source = description["rule_source"]
+        certificate.location = description["location"]
         self._describe_run(description["environment"])
         self.probes = description["probes"]
         offered = description["implementations"]
@@ -316,6 +317,7 @@ class _Run:
             "programs",
             "element_steps",
             "notes",
+            "curve",
             "seconds",
             "as_expected",
             "unseparated",

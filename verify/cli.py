@@ -21,8 +21,14 @@ from verify import __version__
 from verify.errors import UsageError
 
 EXIT = {"certified": 0, "not certified": 1, "incomplete": 3}
+REPORTS = {
+    "junit": "JUnit XML, one test case for each cell",
+    "sarif": "SARIF, each finding at the line of step",
+    "markdown": "Markdown, for a comment or a job's summary",
+    "badge": "endpoint file of a badge",
+}
 OUR_FAULT = "optim-verify: this is a fault of ours; please report it with the lines above"
-COMMANDS = ("certify", "expect", "identify", "equal", "rules", "checks", "explain", "replay", "survey")
+COMMANDS = ("certify", "expect", "identify", "equal", "rules", "checks", "explain", "replay", "report", "survey")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -114,6 +120,15 @@ def parser() -> argparse.ArgumentParser:
         "replay", help="run a finding again", description="Run a finding again; exit 1 while it fails."
     )
     replay.add_argument("file", metavar="FILE", type=Path)
+    report = commands.add_parser(
+        "report",
+        help="write a certificate as JUnit XML, SARIF, Markdown or a badge",
+        description="Write a certificate in other formats, or print it where none is asked for. "
+        "A format without FILE goes beside the certificate.",
+    )
+    report.add_argument("certificate", metavar="CERT.json", type=Path, help="what certify --json has written")
+    for name, what in REPORTS.items():
+        report.add_argument(f"--{name}", metavar="FILE", nargs="?", type=Path, default=False, help=what)
     return top
 
 
@@ -284,10 +299,10 @@ def _plan(options: argparse.Namespace):
 
 
 def _certify(options: argparse.Namespace) -> int:
-    from verify import report
     from verify.certificate import check_writable, write_json
     from verify.certification import certify
     from verify.progress import Progress
+    from verify.report.terminal import whole
 
     if options.json is not None:
         check_writable(options.json, "--json")
@@ -306,8 +321,7 @@ def _certify(options: argparse.Namespace) -> int:
             write_json(saved, certificate.to_json())
         except UsageError as error:
             unwritten = error
-    lines = [*report.header(certificate), "", *report.matrix(certificate), *report.findings(certificate)]
-    print("\n".join([*lines, *report.verdict(certificate)]))
+    print("\n".join(whole(certificate)))
     if unwritten is not None:
         raise unwritten
     if saved is not None:
@@ -401,6 +415,19 @@ def _explain(options: argparse.Namespace) -> int:
     from verify.explain import explain
 
     print(explain(options.topic, latex=options.latex))
+    return 0
+
+
+def _report(options: argparse.Namespace) -> int:
+    from verify.report.files import write_reports
+    from verify.report.reading import read_certificate
+    from verify.report.terminal import whole
+
+    wanted = {name: getattr(options, name) for name in REPORTS if getattr(options, name) is not False}
+    if not wanted:
+        print("\n".join(whole(read_certificate(options.certificate))))
+    for path in write_reports(options.certificate, wanted) if wanted else ():
+        print(path)
     return 0
 
 

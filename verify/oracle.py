@@ -20,6 +20,7 @@ from reference.lowering.array import lower_to_arrays
 from reference.lowering.ball import distance, exact_step
 from reference.rounding import FACTOR, PRECISIONS, Precision
 from reference.rule import unset_symbol
+from verify.curve import Curve
 from verify.driver import Driver
 from verify.lanes import DTYPES, as_float64, dtype_name
 from verify.outcome import Mismatch, Outcome
@@ -44,6 +45,7 @@ class LockStep(Driver):
         ignore: elements of the first parameter (of its real parts) that are not judged.
         worst: worst ratios so far; only worse ones are made exact.
         in_subject: called with True before and False after control is handed to the subject.
+        curve: where errors of the parameter are noted.
     """
 
     def __init__(
@@ -56,8 +58,10 @@ class LockStep(Driver):
         ignore: Sequence[int] = (),
         worst: Mapping[str, float] | None = None,
         in_subject=None,
+        curve: Curve | None = None,
     ):
         super().__init__(loaded, program, in_subject=in_subject)
+        self.outcome.curve = curve
         self.judge, self.ignore = judge, list(ignore)
         self.rule_step = loaded.rule.step(program.options)
         self.variables = {s.name: s for s in self.rule_step.state}
@@ -256,6 +260,8 @@ class LockStep(Driver):
         difference = np.abs(got - value)
         if name == "p":
             self._count_not_verified(value, error, track)
+            if self.outcome.curve is not None and self.outcome.curve.wants_more:
+                self.outcome.curve.add(value, difference, error)
         ratios = difference / error
         highest = ratios.max(initial=0.0)
         if highest <= CERTAIN:
@@ -478,6 +484,7 @@ def run_program(
     ignore: Sequence[int] = (),
     worst: Mapping[str, float] | None = None,
     in_subject=None,
+    curve: bool = False,
 ) -> Outcome:
     """Run a program in lock-step.
 
@@ -486,12 +493,13 @@ def run_program(
     precision; ``outcome.scalars`` says which was used.
     """
     choices: dict[str, Any] = {"judge": judge, "ignore": ignore, "worst": worst, "in_subject": in_subject}
-    run = LockStep(loaded, program, scalars=scalars, **choices)
+    run = LockStep(loaded, program, scalars=scalars, curve=Curve() if curve else None, **choices)
     outcome = run.run()
     lower = scalar_dtype(run)
     if outcome.mismatches and lower and PRECISIONS[lower].digits < PRECISIONS[scalars].digits:
         # ratios against the wrong precision say nothing
-        again = LockStep(loaded, program, scalars=lower, **{**choices, "worst": None}).run()
+        anew = {**choices, "worst": None, "curve": Curve() if curve else None}
+        again = LockStep(loaded, program, scalars=lower, **anew).run()
         again.seconds.add(outcome.seconds)
         if not again.failed:
             return again

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from verify.curve import Curve
 from verify.program import Program
 
 
@@ -102,6 +103,7 @@ class Outcome:
         worst: largest exact ratio of every quantity.
         not_verified: elements whose allowance was infinite or useless.
         scalars: precision in which numbers common to all elements were judged.
+        curve: errors of the parameter over its magnitude, where they were asked for.
     """
 
     mismatches: list[Mismatch] = field(default_factory=list)
@@ -114,6 +116,7 @@ class Outcome:
     element_steps: int = 0
     not_verified: int = 0
     scalars: str = "float64"
+    curve: Curve | None = None
     seconds: Seconds = field(default_factory=Seconds)
 
     @property

@@ -236,6 +236,8 @@ class Worker:
         """What the parent plans with."""
         from importlib.metadata import version
 
+        from verify.location import location
+
         rule = self.loaded.rule
         capability = ""
         if self.torch.cuda.is_available():
@@ -244,6 +246,7 @@ class Worker:
             "rule": rule.name,
             "rule_title": rule.title,
             "rule_source": rule.source,
+            "location": location(self.loaded.factory),
             "implementations": self.loaded.implementations,
             "probes": self._probes(),
             "rule_known": getattr(rule, "known", True),
@@ -421,6 +424,7 @@ class Worker:
             "programs": report.programs,
             "element_steps": report.element_steps,
             "notes": report.notes,
+            "curve": context.curve.points(),
             "seconds": seconds,
             "as_expected": context.expected.as_expected,
             "unseparated": context.expected.unseparated,

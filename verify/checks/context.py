@@ -13,6 +13,7 @@ from hypothesis.errors import Unsatisfiable
 
 from verify.budgets import BUDGETS, Budget
 from verify.cause import find_cause, with_cause
+from verify.curve import Curve
 from verify.known import Expected
 from verify.memory import Memory
 from verify.oracle import LockStep, run_program, scalar_dtype
@@ -102,6 +103,7 @@ class Context:
         in_subject: tells the watchdog when the subject has control.
         worst, scalars: worst ratios so far, and the precision in which scalars are judged.
         bitwise: for every pair of runs that was compared, whether they were equal bit for bit.
+        curve: errors of the parameter over its magnitude.
         expected: failures that are expected here.
         memory: programs that failed here in earlier runs.
         diagnoses: whether a failed comparison is tried against the known mistakes in the rule, which takes seconds.
@@ -118,6 +120,7 @@ class Context:
     worst: dict[str, float] = field(default_factory=dict)
     scalars: str = "float64"
     bitwise: list[bool] = field(default_factory=list)
+    curve: Curve = field(default_factory=Curve)
     expected: Expected = field(default_factory=Expected)
     memory: Memory = field(default_factory=Memory)
     diagnoses: bool = False
@@ -131,7 +134,10 @@ class Context:
             ignore=ignore,
             worst=self.worst,
             in_subject=self.in_subject,
+            curve=self.curve.wants_more,
         )
+        if outcome.curve is not None:
+            self.curve.merge(outcome.curve)
         if not outcome.failed:
             # once a subject has shown that it computes scalars in tensors, it is judged so
             self.worst, self.scalars = dict(outcome.worst), outcome.scalars

@@ -20,6 +20,12 @@ MARKS = {
 _ORDER = ("failed", "not-run", "skipped", "expected-failure", "passed", "not-applicable")
 
 
+def whole(certificate: Certificate) -> list[str]:
+    """All that a terminal shows of a certificate."""
+    lines = [*header(certificate), "", *matrix(certificate), *findings(certificate)]
+    return [*lines, *verdict(certificate)]
+
+
 def header(certificate: Certificate) -> list[str]:
     """What is run against what, where."""
     environment = certificate.environment
@@ -30,7 +36,8 @@ def header(certificate: Certificate) -> list[str]:
     ]
 
 
-def _combined(cells: Iterable[Cell]) -> str:
+def combined(cells: Iterable[Cell]) -> str:
+    """One mark for several cells: that of what matters most."""
     found = {c.status for c in cells}
     return next((MARKS[s] for s in _ORDER if s in found), " ")
 
@@ -45,7 +52,7 @@ def matrix(certificate: Certificate) -> list[str]:
     wide = max(map(len, names), default=0) + 2
     lines = [" " * (wide + 2) + "  ".join(f"{d:^10}" for d in dtypes)]
     for name, row in zip(names, rows, strict=True):
-        marks = [_combined(c for c in cells if (c.device, c.implementation) == row and c.dtype == d) for d in dtypes]
+        marks = [combined(c for c in cells if (c.device, c.implementation) == row and c.dtype == d) for d in dtypes]
         lines.append(f"  {name:<{wide}}" + "  ".join(f"{m:^10}" for m in marks))
     lines.append("  " + "   ".join(_families(certificate)))
     return lines
@@ -57,7 +64,7 @@ def _families(certificate: Certificate) -> list[str]:
     for family in dict.fromkeys(c.check.partition(".")[0] for c in certificate.cells):
         cells = [c for c in certificate.cells if c.check.startswith(f"{family}.") and c.status != "not-applicable"]
         passed = sum(c.status == "passed" for c in cells)
-        mark = _combined(cells) if cells else MARKS["not-applicable"]
+        mark = combined(cells) if cells else MARKS["not-applicable"]
         found.append(f"{family} {mark} {passed if passed == len(cells) else f'{passed}/{len(cells)}'}")
     return found
 
@@ -84,19 +91,29 @@ def findings(certificate: Certificate) -> list[str]:
 
     A check whose smallest program is one that another has shown already is only named there.
     """
-    groups: dict[tuple[str, str], list[FindingRecord]] = {}
-    for finding in certificate.findings:
-        groups.setdefault((finding.check, _kind(finding.message)), []).append(finding)
     told: dict[tuple[str, str], list[str]] = {}
-    for (check, kind), (first, *_) in groups.items():
-        told.setdefault((kind, _smallest(first.message) or check), []).append(check)
+    groups = grouped_findings(certificate)
+    for first, _ in groups:
+        told.setdefault(_same_program(first), []).append(first.check)
     lines: list[str] = []
-    for (check, kind), (first, *others) in groups.items():
-        checks = told[kind, _smallest(first.message) or check]
-        if check == checks[0]:
+    for first, others in groups:
+        checks = told[_same_program(first)]
+        if first.check == checks[0]:
             places = [f"{f.dtype}/{f.implementation}" for f in others]
             lines += ["", *finding_lines(first, places, checks[1:])]
     return lines
+
+
+def grouped_findings(certificate: Certificate) -> list[tuple[FindingRecord, list[FindingRecord]]]:
+    """Findings of the same check and kind: the first, and those in other cells."""
+    groups: dict[tuple[str, str], list[FindingRecord]] = {}
+    for finding in certificate.findings:
+        groups.setdefault((finding.check, _kind(finding.message)), []).append(finding)
+    return [(first, others) for first, *others in groups.values()]
+
+
+def _same_program(finding: FindingRecord) -> tuple[str, str]:
+    return _kind(finding.message), _smallest(finding.message) or finding.check
 
 
 def expected_lines(certificate: Certificate) -> list[str]:
@@ -140,7 +157,7 @@ def _smallest(message: str) -> str:
 
 
 def _kind(message: str) -> str:
-    lines = message.splitlines()
+    lines = message.splitlines() or [""]
     quantity = next((line for line in lines if line.startswith("first wrong quantity")), "")
     return quantity or lines[0][:40]
 

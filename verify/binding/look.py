@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import Module
 
 from verify.binding.names import stripped
+from verify.binding.sharding import stand_ins
 from verify.binding.subjects import Owner, Subjects
 
 
@@ -52,15 +53,17 @@ class Look:
                     holders.append(number)
 
     def _walk(self, root: str, model: Module, seen: set[int]) -> None:
+        whole: dict[int, Tensor] = {}
         for path, module in model.named_modules(memo=set()):
             prefix = ".".join(part for part in (root, path) if part)
+            whole |= stand_ins(module)
             first = id(module) not in seen
             seen.add(id(module))
             if first:
                 self.modules.append((prefix, module))
             for name, parameter in module._parameters.items():
                 if parameter is not None:
-                    self._add(f"{prefix}.{name}" if prefix else name, parameter)
+                    self._add(f"{prefix}.{name}" if prefix else name, whole.get(id(parameter), parameter))
 
     def _add(self, full: str, tensor: Tensor) -> None:
         name = stripped(full)

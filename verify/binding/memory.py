@@ -31,6 +31,14 @@ def shape(tensor: Tensor) -> tuple[int, ...] | None:
     return None if is_lazy(tensor) else tuple(tensor.shape)
 
 
+def leaf(tensor: Tensor) -> bool:
+    """Whether it is a leaf. torch raises for a view among several whose base was changed in place, which is none."""
+    try:
+        return tensor.is_leaf
+    except RuntimeError:
+        return False
+
+
 def storage(tensor: Tensor) -> tuple[torch.device, int] | None:
     """What says whether two tensors can share elements."""
     if not plain(tensor):

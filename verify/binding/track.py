@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from verify.binding.look import Look
-from verify.binding.memory import plain
+from verify.binding.memory import leaf, plain
 
 
 class Track:
@@ -54,7 +54,7 @@ class Track:
             [t.requires_grad for t in self._tensors]
             + [t.dtype for t in self._tensors]
             + [t.device for t in self._tensors]
-            + [t.is_leaf for t in self._tensors]
+            + [leaf(t) for t in self._tensors]
         )
 
     def _memory(self) -> list[int]:

@@ -8,7 +8,7 @@ from torch.nn.parameter import is_lazy
 
 from verify.binding.finding import Finding
 from verify.binding.look import Look
-from verify.binding.memory import overlapping, overlaps_itself
+from verify.binding.memory import leaf, overlapping, overlaps_itself
 from verify.binding.pairing import flat_buffers
 from verify.binding.strangers import aliased
 
@@ -56,7 +56,7 @@ def self_overlap(look: Look) -> Iterator[Finding]:
 def non_leaf(look: Look) -> Iterator[Finding]:
     everything = {id(tensor): (name, tensor) for name, tensor in (*look.held, *look.tensors)}
     for name, tensor in everything.values():
-        if not tensor.is_leaf:
+        if not leaf(tensor):
             yield Finding(
                 "non-leaf",
                 "error",

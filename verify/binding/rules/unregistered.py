@@ -10,6 +10,7 @@ from torch.nn import Module
 
 from verify.binding.finding import Finding
 from verify.binding.look import Look
+from verify.binding.memory import leaf
 from verify.binding.names import companion, stripped
 
 # what every module has
@@ -17,6 +18,9 @@ OWN = frozenset(Module().__dict__)
 OWN |= {"_flat_weights"}  # of an RNN, which renews it at every forward
 # weight norm, spectral norm and pruning put what they compute in the place of the parameter that they renamed
 DERIVED = ("_orig", "_g", "_v")
+FSDP = "_fsdp_wrapped_module"  # FSDP1 leaves views of its flat parameter in the place of parameters
+# these keep lists of the parameters inside them
+KEEPERS = frozenset({"DistributedDataParallel", "FullyShardedDataParallel"})
 DEPTH = 4
 
 
@@ -25,6 +29,8 @@ def unregistered(look: Look) -> Iterator[Finding]:
     modules = {id(module) for _, module in look.modules}
     seen: set[int] = set()
     for prefix, module in look.modules:
+        if type(module).__name__ in KEEPERS:
+            continue
         for key, value in module.__dict__.items():
             if key in OWN or any(f"{key}{end}" in module._parameters for end in DERIVED):
                 continue
@@ -33,10 +39,10 @@ def unregistered(look: Look) -> Iterator[Finding]:
                 if id(tensor) in known or id(tensor) in seen:
                     continue
                 seen.add(id(tensor))
-                if tensor.is_leaf:
+                if leaf(tensor):
                     yield _leaf(name)
-                elif (hidden := _constant(tensor)) is not None:
-                    yield _derived(name, any(id(leaf) not in known for leaf in hidden))
+                elif FSDP not in prefix.split(".") and (leaves := _constant(tensor)) is not None:
+                    yield _derived(name, any(id(source) not in known for source in leaves))
 
 
 def _tensors(value: Any, path: str, modules: set[int], depth: int) -> Iterator[tuple[str, Tensor]]:
@@ -58,7 +64,10 @@ def _tensors(value: Any, path: str, modules: set[int], depth: int) -> Iterator[t
 def _constant(tensor: Tensor, most: int = 8) -> list[Tensor] | None:
     """The leaves of a short graph whose every leaf is trainable: made once from parameters, not from a batch."""
     leaves: list[Tensor] = []
-    nodes = [tensor.grad_fn]
+    try:
+        nodes = [tensor.grad_fn]
+    except RuntimeError:  # a view whose base was changed in place, as `leaf` knows
+        return None
     count = 0
     while nodes:
         node = nodes.pop()

@@ -12,6 +12,8 @@ in the last place) and smallest subnormal η. From the rule as it is written, ge
   a / b      divides by |b| minus its error; when that is not positive, the allowance is infinite.
   sqrt(a)    error / sqrt(max(a, error)): the root is steep at zero. If a may be negative by its error,
              the allowance is infinite, for the root may be nan.
+  a^q        with 0 < q < 1 and a >= 0, such as a cube root: error / max(a, error)^(1-q), which covers any
+             such q by concavity, and u (1 + |q ln a|) a^q: the exponent is rounded when it enters.
   max, min, |a|  pass on the larger error: they cannot magnify it.
   sign, comparisons  give nothing away from a tie, and the whole jump when the tie is within the error.
   β a + (1-β) b  adds u (|a| + (1-β)(|a| + |b|)), which covers the form a + (1-β)(b - a) (torch's lerp).

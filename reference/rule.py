@@ -140,7 +140,8 @@ class Variables:
 
     ``v.p`` is the parameter, ``v.g`` its gradient, ``v.t`` the number of this step (1 at the first);
     hyperparameters and state variables go by their names and mean the values *before* the step.
-    ``v.let(name, expression)`` assigns and returns the symbol of the new value.
+    ``v.let(name, expression)`` assigns and returns the symbol of the new value; ``nonnegative=True`` says of an
+    intermediate quantity that it never is below zero, where its form does not show it.
     """
 
     def __init__(self, rule: UpdateRule):
@@ -163,12 +164,12 @@ class Variables:
         """Condition: the state variable has not been assigned yet (torch holds None for it)."""
         return sympy.Eq(unset_symbol(name), 1)
 
-    def let(self, name: str, expression: Any) -> sympy.Symbol:
+    def let(self, name: str, expression: Any, nonnegative: bool = False) -> sympy.Symbol:
         expression = sympy.sympify(expression)
         variables = {s.name: s for s in self._rule.state}
         old = variables[name].symbol if name in variables else PARAMETER
         assumptions = {"nonnegative": True} if old.is_nonnegative else {"real": True}
-        if name != "p" and name not in variables and expression.is_nonnegative:
+        if name != "p" and name not in variables and (nonnegative or expression.is_nonnegative):
             assumptions = {"nonnegative": True}
         new = sympy.Symbol(f"{name}'" if name in variables or name == "p" else name, **assumptions)
         self._assignments.append(Assignment(name, new, expression))

@@ -102,6 +102,8 @@ class Reordered:
         base = self.value(e.base)
         if not np.ndim(base):
             return np.power(base, self.value(e.exp))
+        if e.exp.q > 2:
+            return np.power(base, self.elements(float(e.exp)))
         result = np.sqrt(base) if e.exp.q == 2 else None
         for _ in range(int(e.exp)):
             result = base if result is None else result * base
@@ -111,10 +113,16 @@ class Reordered:
         (expression, condition), *rest = branches
         if condition == sympy.true:
             return self.value(expression)
-        test = self.together(COMPARISONS[condition.rel_op], self.value(condition.lhs), self.value(condition.rhs))
+        test = self.holds(condition)
         if not np.ndim(test):
             return self.value(expression) if test else self.chosen(rest)
         return np.where(test, self.elements(self.value(expression)), self.elements(self.chosen(rest)))
+
+    def holds(self, condition) -> Value:
+        if isinstance(condition, sympy.And | sympy.Or):
+            join = np.logical_and if isinstance(condition, sympy.And) else np.logical_or
+            return join.reduce([self.holds(c) for c in condition.args])
+        return self.together(COMPARISONS[condition.rel_op], self.value(condition.lhs), self.value(condition.rhs))
 
     # -- other forms of a sum ----------------------------------------------------------------
 

@@ -92,8 +92,8 @@ def certain_ratio(step: Step, values: dict, name: str, element: int, got: float,
 
 
 def jumps(step: Step) -> bool:
-    """Whether the rule takes signs of elements, or compares them."""
-    return step.rule.name in ("rprop", "lion")
+    """Whether the rule takes signs of elements."""
+    return any(a.expression.has(sympy.sign) for a in step.assignments)
 
 
 @CHOICES
@@ -236,13 +236,54 @@ def rule_with(update, **changes) -> UpdateRule:
         (lambda v: v.p - sympy.sin(v.g), "rule 'odd' uses sin in sin(g); a rule may use + - * /"),
         (lambda v: v.p - sympy.Heaviside(v.g), "rule 'odd' uses Heaviside in Heaviside(g); a rule may use"),
         (lambda v: v.p - v.lr**v.g, "rule 'odd': the power lr**g of an element has exponent g; elements may be"),
-        (lambda v: v.p - sympy.cbrt(v.g), "rule 'odd': the power g**(1/3) of an element has exponent 1/3;"),
+        (lambda v: v.p - v.g * sympy.cbrt(v.g), "rule 'odd': the power g**(4/3) of an element has exponent 4/3;"),
         (lambda v: v.p - sympy.Abs(v.g) ** v.lr, "of an element has exponent lr; elements may be raised to whole"),
     ],
 )
 def test_what_array_code_cannot_do_is_said(update, message):
     with pytest.raises(RuleError, match=re.escape(message)):
         array_source(rule_with(update).step())
+
+
+@pytest.mark.parametrize("exponent", [sympy.Rational(1, 3), sympy.Rational(-1, 3), sympy.Rational(3, 4)])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_the_allowance_of_a_power_below_one_is_honest(exponent, dtype):
+    step = powers(exponent)
+    n = np.array([5e-324, 1e-40, 1e-30, 0.001, 1.0, 8.0, 1e30, 1e38] * 6).astype(NUMPY[dtype]).astype(np.float64)
+    zeros = np.zeros(LANES)
+    assert worst_ratio(step, {"p": zeros, "g": zeros, "t": 2, "lr": 1.0, "n": n}, 0, dtype) <= 0.5
+
+
+def powers(exponent) -> Step:
+    """p - lr n^exponent, with n that is never negative."""
+
+    def equations(v, options):
+        v.let("n", v.n + v.g**2)
+        v.let("p", v.p - v.lr * v.n**exponent)
+
+    return rule_with(None, equations=equations, state=(StateVariable("n", nonnegative=True),)).step()
+
+
+def test_powers_below_one_are_enclosed():
+    def enclosure(exponent, n):
+        resolution = {"n": 1.0, "p": 2.0**-60}
+        return exact_step(powers(exponent), {"p": 0.0, "g": 0.0, "t": 1, "lr": 1.0, "n": n}, resolution)["p"]
+
+    third = sympy.Rational(1, 3)
+    assert distance(enclosure(third, 8.0), -2.0) == 0
+    assert distance(enclosure(-third, 8.0), -0.5) == 0
+    assert enclosure(third, 0.0).is_zero()
+    assert not enclosure(-third, 0.0).is_finite()
+
+
+def test_powers_of_what_is_negative_are_nan_and_of_what_may_be_unknown():
+    code = lower_to_arrays(rule_with(lambda v: v.p - sympy.cbrt(v.s + v.g)).step())
+    v = {"p": np.zeros(3), "s": np.array([1.0, -8.0, 1.0]), "g": np.array([7.0, 0.0, -1.0])}
+    with np.errstate(all="ignore"):
+        value, allowance = code(np, 1e-7, 1e-300, 1e-16, 0.0, 1e300, v)[-1]
+    assert value[0] == pytest.approx(-2.0)
+    assert np.isnan(value[1])
+    assert np.isinf(allowance[2])
 
 
 def test_a_scalar_state_that_depends_on_elements_is_refused():

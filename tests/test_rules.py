@@ -39,7 +39,11 @@ CLAIMED = [
 def test_names_and_order():
     assert ", ".join(RULES) == (
         "gradient_descent, sgd, heavy_ball, adam, adam_eps_hat, adamw, adamax, nadam, radam, "
-        "adagrad, adadelta, rmsprop, rprop, asgd, lion"
+        "adagrad, adadelta, rmsprop, rprop, asgd, lion, "
+        "sgdw, sgdw_scheduled, aggmo, qhm, qhadam, qhadam_weighted, adabelief, adabelief_eps_not_kept, "
+        "adabelief_rectified, adabound, adabound_paper, yogi, yogi_corrected, diffgrad, diffgrad_eps_hat, adan, "
+        "adan_paper, ademamix, ademamix_scheduled, adopt, adopt_clipped, tiger, madgrad, madgrad_shifted, "
+        "schedule_free_sgd, schedule_free_adamw, schedule_free_adamw_scaled"
     )
     assert all(name == rule.name for name, rule in RULES.items())
 

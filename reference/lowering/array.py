@@ -205,7 +205,10 @@ class ArrayCode:
         parts = [self._split(a) for a in e.args]
         if any(lane is None for _, lane in parts):
             return None
-        if sympy.expand(parts[0][0] + parts[1][0] - 1) != 0 or parts[0][0].is_number:
+        (one, _), (other, _) = parts
+        # climbing changes the sign of what is new
+        sums = (one + other, one - other, other - one)
+        if one.is_number or all(sympy.expand(x - 1) != 0 for x in sums):
             return None
         new = 0 if isinstance(parts[0][0], sympy.Add) else 1
         weight = self.absolute(self.lower(parts[new][0]))
@@ -359,13 +362,16 @@ class ArrayCode:
         base, exponent = e.as_base_exp()
         if self._is_scalar(e):
             return self._scalar_power(base, exponent)
-        if not (exponent.is_Rational and (2 * exponent).is_Integer):
+        below_one = exponent.is_Rational and abs(exponent) < 1
+        if not below_one and not (exponent.is_Rational and (2 * exponent).is_Integer):
             raise RuleError(
                 f"rule {self.step.rule.name!r}: the power {e} of an element has exponent {exponent}; "
-                "elements may be raised to whole and half-whole powers"
+                "elements may be raised to whole and half-whole powers, and to those between -1 and 1"
             )
         if exponent.is_negative:
             return self._quotient(Node("1.0", None, True, True), self.lower(1 / e), "tiny")
+        if below_one and exponent != sympy.Rational(1, 2):
+            return self.fraction(self.lower(base), float(exponent), bool(base.is_nonnegative))
         if exponent == sympy.Rational(1, 2):
             return self.root(self.lower(base), bool(base.is_nonnegative))
         whole = int(exponent)
@@ -378,18 +384,39 @@ class ArrayCode:
 
     def root(self, a: Node, nonnegative: bool) -> Node:
         nonnegative = nonnegative or a.nonnegative
-        inside = a.value if nonnegative else self.let(f"xp.maximum({a.value}, 0.0)")
-        value = self.let(f"xp.sqrt({inside})")
-        if not nonnegative and a.error is not None:
-            # below zero by more than rounding there is no root
-            value = self.let(f"xp.where({a.value} + {a.error} < 0, math.nan, {value})")
-        if a.error is None:
-            passed = ""
-        elif nonnegative:
-            passed = f" + {a.error} / xp.sqrt(xp.maximum({a.value}, {a.error}))"
-        else:
-            passed = f" + {a.error} / xp.sqrt(xp.maximum({a.value} - {a.error}, 0.0))"
+        value = self._where_not_negative(a, nonnegative, f"xp.sqrt({self._not_negative(a, nonnegative)})")
+        passed = f" + {a.error} / xp.sqrt({self._least_size(a, nonnegative)})" if a.error else ""
         return Node(value, self.let(f"u * {value}{passed}", "e"), False, True)
+
+    def fraction(self, a: Node, exponent: float, nonnegative: bool) -> Node:
+        """A power between 0 and 1, whose exponent is rounded when it enters the operation."""
+        nonnegative = nonnegative or a.nonnegative
+        inside = self._not_negative(a, nonnegative)
+        value = self._where_not_negative(a, nonnegative, f"{inside} ** {exponent!r}")
+        logarithm = f"xp.abs(xp.log(xp.maximum({inside}, {math.ulp(0.0)!r})))"
+        passed = f" + {a.error} / {self._least_size(a, nonnegative)} ** {1 - exponent!r}" if a.error else ""
+        error = self.let(f"u * {value} * (1.0 + {exponent!r} * {logarithm}) + tiny{passed}", "e")
+        return Node(value, error, False, True)
+
+    def _not_negative(self, a: Node, nonnegative: bool) -> str:
+        return a.value if nonnegative else self.let(f"xp.maximum({a.value}, 0.0)")
+
+    def _where_not_negative(self, a: Node, nonnegative: bool, power: str) -> str:
+        """A power of what may be negative; below zero by more than rounding there is none."""
+        value = self.let(power)
+        if nonnegative or a.error is None:
+            return value
+        return self.let(f"xp.where({a.value} + {a.error} < 0, math.nan, {value})")
+
+    def _least_size(self, a: Node, nonnegative: bool) -> str:
+        """What the error of a power is measured by: how small its base may be, but not below its error.
+
+        Never zero where the base is not negative, for the error of carried state may be zero.
+        """
+        if not nonnegative:
+            return f"xp.maximum({a.value} - {a.error}, 0.0)"
+        size = f"xp.maximum({a.value}, {a.error})"
+        return f"xp.maximum({size}, {math.ulp(0.0)!r})" if _is_bare(a) else size
 
     def _scalar_power(self, base: sympy.Expr, exponent: sympy.Expr) -> Node:
         if exponent.is_negative:
@@ -501,7 +528,9 @@ class ArrayCode:
             with self.block(header):
                 node = self.lower(expression)
                 nodes.append(node)
-                self.emit(f"{value} = {node.value}")
+                # a number among elements is one of them: Python's own would raise where it is divided by
+                zeros = "xp.zeros_like(v['p']) + " if node.scalar and value in self.lanes else ""
+                self.emit(f"{value} = {zeros}{node.value}")
                 entered = node.error
                 self.emit(f"{error} = {entered or '0.0'}")
         if doubt:
@@ -515,6 +544,8 @@ class ArrayCode:
         """Code of a condition, code of "cannot be told apart from its opposite", and if it is scalar."""
         if isinstance(c, BooleanTrue | BooleanFalse):
             return str(bool(c)), None, True
+        if isinstance(c, sympy.ITE):
+            return self.condition(c.to_nnf(simplify=False))
         if isinstance(c, sympy.And | sympy.Or | sympy.Not):
             parts = [self.condition(a) for a in c.args]
             scalar = all(p[2] for p in parts)
@@ -535,7 +566,9 @@ class ArrayCode:
         size = "abs" if scalar else "xp.abs"
         error = " + ".join(errors)
         join = "and" if scalar else "&"
-        doubt = f"({size}({left.value} - {right.value}) <= {error}) {join} ({error} > 0)"
+        # whole numbers are equal or 1 apart
+        enough = ">= 0.5" if c.lhs.is_integer and c.rhs.is_integer else "> 0"
+        doubt = f"({size}({left.value} - {right.value}) <= {error}) {join} ({error} {enough})"
         if not scalar and c.rhs == 0:
             doubt += self.not_certainly_zero(c.lhs)
         return test, doubt, scalar
@@ -559,7 +592,7 @@ def _is_denominator(e: sympy.Expr) -> bool:
 
 
 def _is_bare(node: Node) -> bool:
-    """Whether the node is a hyperparameter, whose error vanishes with its value."""
+    """Whether the node is a symbol: a hyperparameter, whose error vanishes with its value, or carried state."""
     return node.error == f"e_{node.value.removeprefix('v_')}"
 
 

@@ -65,6 +65,8 @@ class _Balls:
             return f"(1 / ({base}).sqrt())"
         if exponent.is_Rational and (2 * exponent).is_Integer:
             return f"({base}).sqrt() ** {int(2 * exponent)}"
+        if exponent.is_Rational:
+            return f"root({base}, {exponent.q}) ** {exponent.p}"
         return f"power({base}, {self.write(exponent)})"
 
     def piecewise(self, branches) -> str:
@@ -78,6 +80,8 @@ class _Balls:
     def condition(self, c: sympy.Basic) -> str:
         if isinstance(c, BooleanTrue | BooleanFalse):
             return str(bool(c))
+        if isinstance(c, sympy.ITE):
+            return self.condition(c.to_nnf(simplify=False))
         if isinstance(c, sympy.And | sympy.Or):
             return f"{'both' if isinstance(c, sympy.And) else 'either'}({', '.join(map(self.condition, c.args))})"
         if isinstance(c, sympy.Not):
@@ -144,6 +148,10 @@ def _power(base, exponent):
     return base**exponent
 
 
+def _root(base, degree: int):
+    return flint.arb(0) if base.is_zero() else base.root(degree)
+
+
 def _largest(*values):
     result = values[0]
     for value in values[1:]:
@@ -167,6 +175,7 @@ _RUNTIME = {
     "negation": _negation,
     "sign": _sign,
     "power": _power,
+    "root": _root,
     "largest": _largest,
     "smallest": _smallest,
 }

@@ -5,11 +5,13 @@ from __future__ import annotations
 import ast
 import re
 
+_SYMBOLS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
+
 
 def in_place(name: str, e: ast.expr) -> list[str]:
     """Statements that assign an expression with as few new arrays as possible."""
-    if isinstance(e, ast.BinOp):
-        symbol = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}[type(e.op)]
+    if isinstance(e, ast.BinOp) and type(e.op) in _SYMBOLS:
+        symbol = _SYMBOLS[type(e.op)]
         if isinstance(e.left, ast.BinOp):
             return [*in_place(name, e.left), f"{name} {symbol}= {ast.unparse(e.right)}"]
         if isinstance(e.right, ast.BinOp) and symbol in "+*":

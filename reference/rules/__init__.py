@@ -11,17 +11,30 @@ from pathlib import Path
 from types import ModuleType
 
 from reference.rule import RuleError, UpdateRule
+from reference.rules.adabelief import ADABELIEF, ADABELIEF_EPS_NOT_KEPT, ADABELIEF_RECTIFIED
+from reference.rules.adabound import ADABOUND, ADABOUND_PAPER
 from reference.rules.adadelta import ADADELTA
 from reference.rules.adagrad import ADAGRAD
 from reference.rules.adam import ADAM, ADAM_EPS_HAT, ADAMW
 from reference.rules.adamax import ADAMAX
+from reference.rules.adan import ADAN, ADAN_PAPER
+from reference.rules.ademamix import ADEMAMIX, ADEMAMIX_SCHEDULED
+from reference.rules.adopt import ADOPT, ADOPT_CLIPPED
+from reference.rules.aggmo import AGGMO
 from reference.rules.asgd import ASGD
+from reference.rules.diffgrad import DIFFGRAD, DIFFGRAD_EPS_HAT
 from reference.rules.lion import LION
+from reference.rules.madgrad import MADGRAD, MADGRAD_SHIFTED
 from reference.rules.nadam import NADAM
+from reference.rules.qhm import QHADAM, QHADAM_WEIGHTED, QHM
 from reference.rules.radam import RADAM
 from reference.rules.rmsprop import RMSPROP
 from reference.rules.rprop import RPROP
+from reference.rules.schedule_free import SCHEDULE_FREE_ADAMW, SCHEDULE_FREE_ADAMW_SCALED, SCHEDULE_FREE_SGD
 from reference.rules.sgd import GRADIENT_DESCENT, HEAVY_BALL, SGD
+from reference.rules.sgdw import SGDW, SGDW_SCHEDULED
+from reference.rules.tiger import TIGER
+from reference.rules.yogi import YOGI, YOGI_CORRECTED
 
 RULES: dict[str, UpdateRule] = {
     rule.name: rule
@@ -41,6 +54,33 @@ RULES: dict[str, UpdateRule] = {
         RPROP,
         ASGD,
         LION,
+        SGDW,
+        SGDW_SCHEDULED,
+        AGGMO,
+        QHM,
+        QHADAM,
+        QHADAM_WEIGHTED,
+        ADABELIEF,
+        ADABELIEF_EPS_NOT_KEPT,
+        ADABELIEF_RECTIFIED,
+        ADABOUND,
+        ADABOUND_PAPER,
+        YOGI,
+        YOGI_CORRECTED,
+        DIFFGRAD,
+        DIFFGRAD_EPS_HAT,
+        ADAN,
+        ADAN_PAPER,
+        ADEMAMIX,
+        ADEMAMIX_SCHEDULED,
+        ADOPT,
+        ADOPT_CLIPPED,
+        TIGER,
+        MADGRAD,
+        MADGRAD_SHIFTED,
+        SCHEDULE_FREE_SGD,
+        SCHEDULE_FREE_ADAMW,
+        SCHEDULE_FREE_ADAMW_SCALED,
     )
 }
 

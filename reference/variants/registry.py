@@ -312,10 +312,10 @@ def _may_be_used(e: Equations, x: sympy.Expr, scalar: bool) -> bool:
     if scalar and not e.is_scalar(x):
         return False
     for node in sympy.preorder_traversal(x):
-        if node in (sympy.zoo, sympy.nan, sympy.oo, -sympy.oo, sympy.I):
+        if node in (sympy.zoo, sympy.nan, sympy.oo, -sympy.oo) or (node.is_number and node.is_real is False):
             return False
         if isinstance(node, sympy.Pow) and not e.is_scalar(node):
-            if not (node.exp.is_Rational and (2 * node.exp).is_Integer):
+            if not (node.exp.is_Rational and ((2 * node.exp).is_Integer or abs(node.exp) < 1)):
                 return False
         elif isinstance(node, sympy.Heaviside | sympy.re | sympy.im | sympy.arg):
             return False

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from reference.variants import Variant
     from verify.checks.context import Context
 
-# seconds for single variants, and for pairs of them
-SINGLE_SECONDS = 5.0
-PAIR_SECONDS = 4.0
+# seconds in one process, with those in which the variants are made, and the share of single ones
+SECONDS = 8.0
+SINGLES = 0.6
 MOMENT = 0.5
 # of each program
 STEPS_RECORDED = 2
@@ -35,8 +35,8 @@ MOST_LANES = 256
 MOST_STEPS = 8
 MOST_NAMED = 3
 MOST_PROGRAMS = 6
-# full searches in one process; what was found once is looked up
-MOST_SEARCHES = 3
+# long enough for what begins late, such as RAdam's rectification
+GENERIC_STEPS = 8
 GENERIC = (0.37, 0.61, 0.83, 0.23, 0.47, 0.71, 0.29)
 
 
@@ -68,20 +68,24 @@ def diagnose(context: Context, program: Program, outcome: Outcome) -> Diagnosis 
     first = outcome.mismatches[0]
     if first.note:
         return None
-    programs = [_shorter(context, program, outcome)]
-    programs += list(generic_programs(context))
+    generic = list(generic_programs(context))
+    if not any(context.run(p).failed for p in generic):
+        return None  # the formula is right, and what is wrong is what it was applied to
+    programs = [_shorter(context, program, outcome), *generic]
     programs += [few_lanes(p) for p in spread(list(sweep(context)), MOST_PROGRAMS - len(programs))]
     trial = Trial(context, programs)
     known = _remembered(context)
     fit = [variant for variant in known if trial.fits(variant.rule)]
     if fit:
         return trial.told(fit)
-    if _searches.get(context.loaded.subject.title, 0) >= MOST_SEARCHES:
+    title, began = context.loaded.subject.title, time.perf_counter()
+    left = SECONDS - _spent.get(title, 0.0)
+    if left <= 0:
         return None
-    _searches[context.loaded.subject.title] = _searches.get(context.loaded.subject.title, 0) + 1
-    found = trial.fitting(variants(context.loaded.rule), SINGLE_SECONDS)
+    found = trial.fitting(variants(context.loaded.rule), left * SINGLES)
     if not found:
-        found = trial.fitting(pairs(context.loaded.rule), PAIR_SECONDS, most=1)
+        found = trial.fitting(pairs(context.loaded.rule), left - (time.perf_counter() - began), most=1)
+    _spent[title] = _spent.get(title, 0.0) + time.perf_counter() - began
     if not found:
         return None
     known += [v for v in found if v not in known]
@@ -90,7 +94,8 @@ def diagnose(context: Context, program: Program, outcome: Outcome) -> Diagnosis 
 
 # what was found in this process, so that the same mistake in the next cell is looked up and not searched for
 _found: dict[tuple[str, str], list[Any]] = {}
-_searches: dict[str, int] = {}
+# seconds of searching, by subject
+_spent: dict[str, float] = {}
 
 
 def _remembered(context: Context) -> list[Any]:
@@ -128,7 +133,7 @@ def generic_programs(context: Context) -> Iterator[Program]:
             groups=(values,),
             options=dict(fitting[options]),
             parameters=(Parameter((MOST_LANES,), 0, Filling(9000 + number)),),
-            operations=tuple(Step((Filling(1234 * k + 77),)) for k in range(4)),
+            operations=tuple(Step((Filling(1234 * k + 77),)) for k in range(GENERIC_STEPS)),
         )
 
 

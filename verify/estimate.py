@@ -8,7 +8,8 @@ plain float64 arithmetic: whether an offer is right is for the oracle to say.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -75,22 +76,35 @@ def probe() -> Program:
 # -- the search ----------------------------------------------------------------------------------
 
 
-def estimates(
-    rule: UpdateRule, options: Options, free: Sequence[Hyperparameter], wanted: np.ndarray
-) -> Iterator[Values]:
-    """Hyperparameters with which a rule walks where the subject walked, those with few digits first.
+@dataclass(frozen=True)
+class Estimate:
+    """Where a search ended.
 
     Args:
-        free: what to estimate; the other hyperparameters keep their defaults.
+        error: what is left, for half of the elements of all steps.
+        offers: hyperparameters with which the rule walks where the subject walked, those with few digits first.
+    """
+
+    error: float
+    offers: Iterable[Values] = ()
+
+
+def estimate(rule: UpdateRule, options: Options, free: Sequence[Hyperparameter], wanted: np.ndarray) -> Estimate:
+    """Look for hyperparameters with which a rule walks where the subject walked.
+
+    Args:
+        free: what to look for; the other hyperparameters keep their defaults.
         wanted: the subject's parameter after every step of :func:`probe`.
     """
     step = rule.step(options)
-    search = _Search(rule, step, [h for h in free if _shows(rule, step, h)], wanted)
+    search = _Search(rule, step, _Search(rule, step, free, wanted).shown(), wanted)
+    least = math.inf
     for begin in search.starts():
-        found = search.run(begin)
-        if found is not None:
-            yield from search.rounded(found)
-            return
+        end = search.run(begin)
+        if search.error(end) <= CLOSE:
+            return Estimate(0.0, search.rounded(end))
+        least = min(least, search.error(end, 0.5))
+    return Estimate(least)
 
 
 class _Search:
@@ -100,6 +114,15 @@ class _Search:
         self.rule, self.step, self.free = rule, step, free
         self.moves = np.diff(wanted, axis=0, prepend=start()[None])
         self.sizes = np.maximum(np.abs(self.moves), 1e-13)
+
+    def shown(self) -> list[Hyperparameter]:
+        """Hyperparameters that change any of so few steps."""
+        usual = np.array([_to_line(h, _usual(h)) for h in self.free])
+        with quiet():
+            walk, *others = self.walk(np.vstack([usual, usual + np.eye(len(usual))]))
+        return [
+            h for h, other in zip(self.free, others, strict=True) if not np.array_equal(walk, other, equal_nan=True)
+        ]
 
     def starts(self) -> Iterator[np.ndarray]:
         """Usual values, then smaller ones and shorter memories, each with a step size that the first step tells."""
@@ -139,18 +162,16 @@ class _Search:
             error = (self.walk(lines) - self.moves) / self.sizes
         return np.arcsinh(np.nan_to_num(error).reshape(len(lines), -1))
 
-    def error(self, line: np.ndarray) -> float:
-        return float(np.quantile(np.abs(self.residuals(line[None])[0]), SHARE))
+    def error(self, line: np.ndarray, share: float = SHARE) -> float:
+        return float(np.quantile(np.abs(self.residuals(line[None])[0]), share))
 
-    def run(self, line: np.ndarray) -> np.ndarray | None:
-        """Where the search ends, if the rule walks there as the subject did."""
+    def run(self, line: np.ndarray) -> np.ndarray:
+        """Where the search ends."""
         damping, count = 1e-2, len(self.free)
-        if not count:
-            return line if self.error(line) <= CLOSE else None
-        for iteration in range(ITERATIONS):
+        for iteration in range(ITERATIONS if count else 0):
             r, *beside = self.residuals(np.vstack([line, line + TINY * np.eye(count)]))
             if iteration == HOPELESS and np.median(np.abs(r)) > NEAR:
-                return None
+                break
             jacobian = (np.array(beside).reshape(count, -1) - r).T / TINY
             normal = jacobian.T @ jacobian
             while damping < 1e8:
@@ -166,7 +187,7 @@ class _Search:
                 break
             if np.abs(move).max() < 1e-13:
                 break
-        return line if self.error(line) <= CLOSE else None
+        return line
 
     def rounded(self, line: np.ndarray) -> Iterator[Values]:
         """The estimate with few digits, then with more; what is nearly nothing is left out."""
@@ -184,15 +205,6 @@ class _Search:
     def _is_good(self, values: Values, good: float) -> bool:
         line = np.array([_to_line(h, values[h.name]) for h in self.free])
         return all(h.contains(values[h.name]) for h in self.free) and self.error(line) <= good
-
-
-def _shows(rule: UpdateRule, step: RuleStep, h: Hyperparameter) -> bool:
-    """Whether a hyperparameter changes any of so few steps."""
-    usual = _to_line(h, _usual(h))
-    search = _Search(rule, step, [h], np.zeros((STEPS, LANES)))
-    with quiet():
-        one, other = search.walk(np.array([[usual], [usual + 1.0]]))
-    return not np.array_equal(one, other, equal_nan=True)
 
 
 def _initial(s: StateVariable, values: Mapping):

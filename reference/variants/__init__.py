@@ -13,6 +13,6 @@ epsilon.inside_uncorrected_root: epsilon is inside the square root, before the b
 """
 
 from reference.variants.registry import Variant, pairs, variant, variants
-from reference.variants.screening import differs, resembles
+from reference.variants.screening import differs, distance, resembles
 
-__all__ = ["Variant", "differs", "pairs", "resembles", "variant", "variants"]
+__all__ = ["Variant", "differs", "distance", "pairs", "resembles", "variant", "variants"]

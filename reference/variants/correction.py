@@ -190,13 +190,18 @@ def _products(e: Equations) -> Iterator[Edit]:
         new = e.new(name)
         yield Edit(f"product.newest.{name}", f"{name} holds only the newest factor", e.define(name, factor))
         yield Edit(f"product.twice.{name}", f"{spoken(factor)} enters {name} twice", e.define(name, e[name] * factor))
-        for place, node, term in _products_with(e, new, name):
+        places = _products_with(e, new, name)
+        further = {x for _, _, term in places for x in sympy.Mul.make_args(abs_(term))} - {new}
+        for place, node, term in places:
             text = spoken(abs_(term))
             sentence = f"{spoken(factor)} enters the product {text} in the equation for {place} twice"
             yield Edit(f"product.twice.{place}.{text}", sentence, e.swap({node: node - term + term * factor}, [place]))
             for x in abs_(term).args if text != spoken(new) else ():
                 sentence = f"{spoken(abs_(term) / x)} stands for {text} in the equation for {place}"
                 yield Edit(f"product.without.{x}.{place}", sentence, e.swap({node: node - term + term / x}, [place]))
+            for x in sorted(further, key=str) if text == spoken(new) else ():
+                sentence = f"{spoken(new * x)} stands for {text} in the equation for {place}"
+                yield Edit(f"product.with.{x}.{place}", sentence, e.swap({node: node - term + term * x}, [place]))
         yield Edit(
             f"product.old.{name}",
             f"{name} is used as it was before this step",

@@ -118,6 +118,8 @@ def _decoupled(e: Equations, d: Decay) -> Found:
         f"the parameter is decayed by {text} after the step, which shrinks the step too",
         without.define("p", without["p"] * factor),
     )
+    shrunk = P * (sympy.exp(d.term / P) - 1)
+    yield "exponential", f"the parameter is decayed by exp(-{spoken(d.size / P * rate)})", _changed(e, d, shrunk)
     if rate != 1:
         yield "without_lr", f"the decay by {text} is not multiplied by {rate}", _changed(e, d, d.term / rate)
         yield "times_lr_twice", f"the decay by {text} is multiplied by {rate} twice", _changed(e, d, d.term * rate)

@@ -198,6 +198,10 @@ def _dampening(e: Equations, i: Inflow) -> Iterator[Edit]:
             "on_both": (f"{text} reduces the old {name} as well as what is new", i.made(i.keep * factor, i.gain)),
             "complement": (f"what is new enters {name} with {text} and not with 1 - {text}", i.made(i.keep, rest * d)),
             "wrong_sign": (f"what is new enters {name} with 1 + {text}", i.made(i.keep, rest * (1 + d))),
+            "of_keep": (
+                f"what is new enters {name} with 1 - {spoken(i.keep)} and not with 1 - {text}",
+                i.made(i.keep, rest * (1 - i.keep)),
+            ),
         }
         for key, (sentence, node) in forms.items():
             yield Edit(f"dampening.{key}.{name}", sentence, e.swap({i.node: node}, [name]))

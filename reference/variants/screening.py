@@ -60,6 +60,21 @@ def resembles(step: Step, before: Mapping[str, Any], after: Mapping[str, Any], u
     return True
 
 
+def distance(step: Step, before: Mapping[str, Any], after: Mapping[str, Any]) -> float:
+    """How far a recorded step is from one of this rule: the median error of the parameter's moves, from 0 to 1.
+
+    Args:
+        step, before, after: as for :func:`resembles`.
+    """
+    values = _values(step, before)
+    results = evaluate(step.assignments, values)
+    old, got = np.asarray(values[PARAMETER], dtype=float), np.asarray(after["p"], dtype=float)
+    with np.errstate(all="ignore"):
+        due = np.asarray(results[step.new_symbol("p")], dtype=float)
+        error = np.abs(due - got) / np.fmax(np.abs(due - old), np.abs(got - old))
+    return float(np.median(np.nan_to_num(error, nan=1.0).clip(0, 1)))
+
+
 def _symbol(step: Step, name: str) -> sympy.Symbol:
     return next(s.symbol for s in step.state if s.name == name)
 

@@ -305,8 +305,12 @@ def shrink(context: Context, program: Program, outcome: Outcome, judge: Judge, i
     if found.mismatches:
         found = _with_all_quantities(context, small, found, ignore)
         found = with_cause(context.loaded, cause, small, found, ignore=ignore, in_subject=context.in_subject)
+    diagnosis = diagnose(context, program, outcome) if context.diagnoses else None
+    if diagnosis and found.mismatches:
+        # what fits every step of several programs takes the place of what fits one
+        found = replace(found, mismatches=[replace(m, cause="") for m in found.mismatches])
     message = message_for(context.loaded, small, found)
-    if context.diagnoses and cause is None and (diagnosis := diagnose(context, program, outcome)):
+    if diagnosis:
         first, _, rest = message.partition("\n")
         message = f"{first}\ndiagnosis   {diagnosis.text}\n{rest}"
     return Finding(message, small, list(found.mismatches), found.error, found.broken)

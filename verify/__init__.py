@@ -41,6 +41,10 @@ _HOMES = {
     "hyperparameter_values": "verify.strategies",
     "load": "verify.subject",
     "run_program": "verify.oracle",
+    "check_optimizer": "verify.testing",
+    "parametrize_with_checks": "verify.testing",
+    "CheckFailed": "verify.testing",
+    "NotCertified": "verify.testing",
     "programs": "verify.strategies",
     "bulk_programs": "verify.strategies",
     "hyperparameters": "verify.strategies",
@@ -50,6 +54,7 @@ __all__ = [
     "BindingError",
     "BindingWarning",
     "Certificate",
+    "CheckFailed",
     "Copy",
     "Edit",
     "Events",
@@ -57,6 +62,7 @@ __all__ = [
     "Finding",
     "Freeze",
     "LoadFrom",
+    "NotCertified",
     "OptimizerMachine",
     "Parameter",
     "Plan",
@@ -72,10 +78,12 @@ __all__ = [
     "audit",
     "bulk_programs",
     "certify",
+    "check_optimizer",
     "fillings",
     "hyperparameter_values",
     "hyperparameters",
     "load",
+    "parametrize_with_checks",
     "programs",
     "run_program",
     "watch",
@@ -108,6 +116,7 @@ if TYPE_CHECKING:
     )
     from verify.strategies import bulk_programs, fillings, hyperparameter_values, hyperparameters, programs
     from verify.subject import Subject, load
+    from verify.testing import CheckFailed, NotCertified, check_optimizer, parametrize_with_checks
 
 
 def __getattr__(name: str):

@@ -74,8 +74,15 @@ def _start(key: str, subject: Subject) -> Connection:
         stdin=subprocess.DEVNULL,
     )
     theirs.close()
-    ours.send(subject)
     atexit.register(process.kill)
+    try:
+        ours.send(subject)
+        # an interpreter takes seconds to start, which are not the subject's
+        if not ours.poll(SECONDS):
+            raise SubjectRaised(f"in another process it could not be imported within {SECONDS:g} s")
+        ours.recv()
+    except (EOFError, OSError):
+        raise SubjectRaised("in another process importing it ended the interpreter") from None
     _connections[key] = ours
     return ours
 
@@ -91,6 +98,7 @@ def serve() -> None:
 
     torch.set_num_threads(1)
     loaded = load(connection.recv())
+    connection.send("imported")
     while True:
         try:
             program = connection.recv()

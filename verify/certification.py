@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import pickle
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from verify.certificate import (
     write_text,
 )
 from verify.checks import ALL_DTYPES, CAPABILITIES, select
-from verify.errors import UsageError
+from verify.errors import UsageError, one_line
 from verify.expectations import DEVICES, SHIPPED, Expectation, gather, kind
 from verify.pool import Limits, Pool
 from verify.subject import IMPLEMENTATIONS, Subject
@@ -113,13 +114,9 @@ def certify(subject: Subject | str, plan: Plan | None = None, events: Events | N
     """
     if not isinstance(subject, Subject):
         subject = Subject(subject, rule=choices.pop("rule", None))
-    plan = plan or Plan(**choices)
-    events = events or Events()
-    checks = select(plan.only)
-    _validate(plan)
-    _known("capability", subject.lacks, CAPABILITIES)
-    file = None if plan.expectations is None else Path(plan.expectations)
-    return _Run(subject, plan, events, checks, gather(subject.title, plan.expect, file)).go()
+    with Run(subject, plan or Plan(**choices), events) as run:
+        run.all_cells()
+    return run.certificate
 
 
 def _validate(plan: Plan) -> None:
@@ -156,70 +153,94 @@ def _known(what: str, names: Iterable[str], known: Sequence[str]) -> None:
             raise UsageError(f"no {what} is called {name!r}{hint}")
 
 
-@dataclass
-class _Run:
-    subject: Subject
-    plan: Plan
-    events: Events
-    checks: list[str]
-    expectations: tuple[Expectation, ...]
-    certificate: Certificate = field(init=False)
-    probes: dict[tuple[str, str], dict[str, Any]] = field(init=False, default_factory=dict)
-    # expectations by index: whose failure was there, whose program passed
-    there: set[int] = field(init=False, default_factory=set)
-    gone: set[int] = field(init=False, default_factory=set)
+class Run:
+    """The certification of one subject: workers that are kept while cells are run, all or one by one.
 
-    def go(self) -> Certificate:
+    A context manager: entering it starts the workers and plans the cells, leaving it decides the verdict. On
+    KeyboardInterrupt within :meth:`all_cells` the cells that are left stay not-run and ``interrupted`` is set.
+
+    Args:
+        subject, plan, events: see :func:`certify`.
+
+    Raises:
+        UsageError: the subject or the plan cannot be used.
+    """
+
+    def __init__(self, subject: Subject, plan: Plan, events: Events | None = None):
         from verify.budgets import BUDGETS
 
-        started = time.perf_counter()
-        if not isinstance(self.subject.target, str):
-            raise UsageError(
-                "certify runs the subject in worker processes and needs a name it can import there; "
-                "give 'module:attribute' or 'path/to/file.py:Class' as the target"
-            )
-        if self.plan.reports is not None:
-            check_writable(self.plan.reports / self.subject.slug, "--reports", folder=True)
-        budget = BUDGETS[self.plan.budget]
+        self.checks = select(plan.only)
+        _validate(plan)
+        subject = subject.by_name()
+        check_sendable(subject)
+        _known("capability", subject.lacks, CAPABILITIES)
+        file = None if plan.expectations is None else Path(plan.expectations)
+        self.subject, self.plan, self.events = subject, plan, events or Events()
+        self.expectations: tuple[Expectation, ...] = gather(subject.title, plan.expect, file)
+        self.certificate = Certificate(subject.title, subject.rule or "")
+        self.probes: dict[tuple[str, str], dict[str, Any]] = {}
+        # expectations by index: whose failure was there, whose program passed
+        self.there: set[int] = set()
+        self.gone: set[int] = set()
+        self.split = {"subject": 0.0, "reference": 0.0, "generation": 0.0}
+        if plan.reports is not None:
+            check_writable(plan.reports / subject.slug, "--reports", folder=True)
         settings = {
-            "subject": self.subject,
-            "budget": self.plan.budget,
-            "seed": self.plan.seed,
+            "subject": subject,
+            "budget": plan.budget,
+            "seed": plan.seed,
             "expectations": self.expectations,
-            "database": self.plan.database,
+            "database": plan.database,
         }
-        jobs = self.plan.jobs or os.cpu_count() or 1
-        pool = Pool(settings, jobs, Limits(budget.cell_seconds, budget.call_seconds))
-        self.certificate = Certificate(self.subject.title, self.subject.rule or "")
+        budget = BUDGETS[plan.budget]
+        self.pool = Pool(settings, plan.jobs or os.cpu_count() or 1, Limits(budget.cell_seconds, budget.call_seconds))
         self._describe_run({})
-        split = {"subject": 0.0, "reference": 0.0, "generation": 0.0}
+
+    def __enter__(self) -> Run:
+        self.started = time.perf_counter()
         try:
-            description = pool.start()
+            description = self.pool.start()
             self._describe(description)
             self._note_stale_without_run(description)
-            self.events.started(self.certificate)
-            cells = self.certificate.cells
-            order = sorted(
-                (i for i, c in enumerate(cells) if c.status == "not-run"),
-                key=lambda i: -_weight(cells[i]),
-            )
-            for cell in cells:
-                if cell.status != "not-run":
-                    self.events.cell_done(cell)
-            for at, result in pool.run([cells[i].key for i in order]):
-                self._collect(cells[order[at]], result, split)
         except KeyboardInterrupt:
-            self.certificate.interrupted = True
-            for cell in self.certificate.cells:
-                if cell.status == "not-run" and not cell.reason:
-                    cell.reason = "interrupted"
-        finally:
-            pool.stop()
+            self._interrupt()
+            return self
+        except BaseException:
+            self.pool.stop()
+            raise
+        self.events.started(self.certificate)
+        for cell in self.certificate.cells:
+            if cell.status != "not-run":
+                self.events.cell_done(cell)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.pool.stop()
         self._note_stale()
         memory.hide(self.plan.database)
-        self.certificate.seconds = {**split, "total": time.perf_counter() - started}
+        self.certificate.seconds = {**self.split, "total": time.perf_counter() - self.started}
         self.certificate.decide()
-        return self.certificate
+
+    def all_cells(self) -> None:
+        """Run every cell, long ones first."""
+        cells = [c for c in self.certificate.cells if c.status == "not-run"]
+        self.cells(sorted(cells, key=lambda cell: -_weight(cell)))
+
+    def cells(self, cells: Sequence[Cell]) -> None:
+        """Run some of the certificate's cells."""
+        if self.certificate.interrupted:
+            return
+        try:
+            for at, result in self.pool.run([cell.key for cell in cells]):
+                self._collect(cells[at], result)
+        except KeyboardInterrupt:
+            self._interrupt()
+
+    def _interrupt(self) -> None:
+        self.certificate.interrupted = True
+        for cell in self.certificate.cells:
+            if cell.status == "not-run" and not cell.reason:
+                cell.reason = "interrupted"
 
     def _describe(self, description: dict[str, Any]) -> None:
         certificate, plan = self.certificate, self.plan
@@ -307,7 +328,7 @@ class _Run:
             "devices": list(plan.devices),
         }
 
-    def _collect(self, cell: Cell, result: dict[str, Any], split: dict[str, float]) -> None:
+    def _collect(self, cell: Cell, result: dict[str, Any]) -> None:
         for name in (
             "status",
             "reason",
@@ -325,7 +346,7 @@ class _Run:
             if name in result:
                 setattr(cell, name, result[name])
         for name, value in result.get("split", {}).items():
-            split[name] += value
+            self.split[name] += value
         if "fault" in result:
             self.certificate.faults.append(result["fault"])
         if result.get("speed"):
@@ -377,7 +398,7 @@ class _Run:
         self.certificate.expected.append(record)
 
     def _write_files(self, record: FindingRecord, found: dict[str, Any]) -> None:
-        if self.plan.reports is not None and found["program"] is not None:
+        if self.plan.reports is not None and found["script"] is not None:
             self._write_finding(record, found["script"])
 
     def _write_finding(self, record: FindingRecord, script: str) -> None:
@@ -391,6 +412,17 @@ class _Run:
             record.replay = str(folder / f"{name}.json")
         write_text(folder / f"{name}.py", script)
         record.script = str(folder / f"{name}.py")
+
+
+def check_sendable(subject: Subject) -> None:
+    """UsageError for a subject that cannot go to another process."""
+    try:
+        pickle.dumps(subject)
+    except Exception as error:
+        raise UsageError(
+            f"{subject.title} cannot be sent to a worker process ({one_line(error)}); "
+            "give 'module:attribute' or 'path/to/file.py:Class' as the target"
+        ) from None
 
 
 def _speaks(facts: dict[str, Any], dtype: str, implementation: str) -> bool:

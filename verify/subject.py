@@ -13,6 +13,7 @@ import importlib
 import importlib.util
 import inspect
 import numbers
+import pickle
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -72,6 +73,29 @@ class Subject:
     def slug(self) -> str:
         """Its name as a folder name."""
         return re.sub(r"[^A-Za-z0-9_.-]+", "-", self.title).strip("-.") or "subject"
+
+    def by_name(self) -> Subject:
+        """The same subject with the shortest name under which it can be imported as its target, if it has one."""
+        name = getattr(self.target, "__qualname__", "")
+        module = getattr(self.target, "__module__", None) or "__main__"
+        if isinstance(self.target, str) or module == "__main__" or not name.isidentifier():
+            return self
+        parts = module.split(".")
+        for count in range(1, len(parts) + 1):
+            package = ".".join(parts[:count])
+            if getattr(sys.modules.get(package), name, None) is self.target:
+                return replace(self, target=f"{package}.{name}")
+        return self
+
+    def __reduce__(self):
+        # a class of a notebook, or a function in a function, has no name that another process could import
+        import cloudpickle
+
+        return _unpacked, (cloudpickle.dumps(vars(self)),)
+
+
+def _unpacked(fields: bytes) -> Subject:
+    return Subject(**pickle.loads(fields))
 
 
 def _nearest(name: str, known, verb: str = "") -> str:

@@ -272,7 +272,6 @@ class Worker:
         from verify.checks import ALL_DTYPES
         from verify.checks.context import Context, Finding
         from verify.program_json import to_json
-        from verify.script import script_for
 
         probes = {}
         for dtype in ALL_DTYPES:
@@ -280,9 +279,15 @@ class Worker:
                 context = Context(self.loaded, dtype, "cpu", implementation, BUDGETS["quick"], 0)
                 program = _small_program(context)
                 finding = Finding("the subject did not come back from this program", program, ended=True)
-                script = script_for(self.loaded, "isolation", finding)
+                script = self._script("isolation", finding)
                 probes[dtype, implementation] = {"program": to_json(program), "script": script}
         return probes
+
+    def _script(self, check: str, finding) -> str | None:
+        """None where the subject has no name that a script could import."""
+        from verify.script import script_for
+
+        return script_for(self.loaded, check, finding) if isinstance(self.loaded.subject.target, str) else None
 
     def cell(self, check: str, dtype: str, device: str, implementation: str) -> dict[str, Any]:
         """Run one cell and return it as plain data."""
@@ -447,11 +452,10 @@ class Worker:
 
     def _plain_finding(self, check: str, finding) -> dict[str, Any]:
         from verify.program_json import to_json
-        from verify.script import script_for
 
         if finding.program is None:
             return {"message": finding.message, "program": None, "script": None}
-        script = script_for(self.loaded, check, finding)
+        script = self._script(check, finding)
         return {"message": finding.message, "program": to_json(finding.program), "script": script}
 
 

@@ -34,6 +34,7 @@ class Movement:
     def __init__(self) -> None:
         self._looked: dict[int, int] = {}
         self._suspects: list[_Suspect] = []
+        self._used: set[int] = set()  # had a gradient that was not zero; adapters start with zeros
 
     def before(self, held: list[tuple[str, Tensor, Tensor | None]], round: int) -> None:
         """Sample what is frozen or without gradient; rarely also the rest, for gradients that are all zero."""
@@ -54,37 +55,39 @@ class Movement:
     def after(self) -> Iterator[Finding]:
         suspects, self._suspects = self._suspects, []
         for index in differ([s.before for s in suspects], (sample(s.tensor) for s in suspects)):
-            finding = _moved(suspects[index])
+            finding = self._moved(suspects[index])
             if finding is not None:
                 yield finding
 
-
-def _moved(suspect: _Suspect) -> Finding | None:
-    if not suspect.tensor.requires_grad:
+    def _moved(self, suspect: _Suspect) -> Finding | None:
+        if not suspect.tensor.requires_grad:
+            return Finding(
+                "frozen-moved",
+                "error",
+                suspect.name,
+                "step() moved it, although requires_grad is False: a gradient from before the freeze, momentum or decay act on it in "
+                f"every step. Write, when you freeze: {expression(suspect.name)}.grad = None.",
+            )
+        if suspect.grad is None:
+            return Finding(
+                "moved-without-grad",
+                "warning",
+                suspect.name,
+                "step() moved it, although it had no gradient: decay or momentum act on layers that were not used. In the optimizer, "
+                "write: if p.grad is None: continue.",
+            )
+        if not _all_zero(suspect.grad):
+            self._used.add(id(suspect.tensor))
+            return None
+        if id(suspect.tensor) not in self._used:
+            return None
         return Finding(
-            "frozen-moved",
-            "error",
+            "moved-on-zero-grad",
+            "info",
             suspect.name,
-            "step() moved it, although requires_grad is False: a gradient from before the freeze, momentum or decay act on it in "
-            f"every step. Write, when you freeze: {expression(suspect.name)}.grad = None.",
+            "step() moved it on a gradient of zeros, by momentum or decay. If a branch that is not used is to rest, write: "
+            "optimizer.zero_grad(set_to_none=True).",
         )
-    if suspect.grad is None:
-        return Finding(
-            "moved-without-grad",
-            "warning",
-            suspect.name,
-            "step() moved it, although it had no gradient: decay or momentum act on layers that were not used. In the optimizer, "
-            "write: if p.grad is None: continue.",
-        )
-    if not _all_zero(suspect.grad):
-        return None
-    return Finding(
-        "moved-on-zero-grad",
-        "info",
-        suspect.name,
-        "step() moved it on a gradient of zeros, by momentum or decay. If a branch that is not used is to rest, write: "
-        "optimizer.zero_grad(set_to_none=True).",
-    )
 
 
 def _all_zero(grad: Tensor) -> bool:

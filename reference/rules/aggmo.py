@@ -14,8 +14,8 @@ def aggmo_equations(v: Variables, options: Options) -> None:
     b1 = v.let("momentum_buffer1", v.beta1 * v.momentum_buffer1 + g)
     b2 = v.let("momentum_buffer2", v.beta2 * v.momentum_buffer2 + g)
     b3 = v.let("momentum_buffer3", v.beta3 * v.momentum_buffer3 + g)
-    share = Rational(1, 3) * v.lr
-    v.let("p", v.p - share * b1 - share * b2 - share * b3)
+    total = v.let("total", b1 + b2 + b3)
+    v.let("p", v.p - Rational(1, 3) * v.lr * total)
 
 
 AGGMO = UpdateRule(

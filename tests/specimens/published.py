@@ -1,6 +1,6 @@
 """Specimens of rules that torch does not have."""
 
-from tests.specimens import Specimen, _right
+from tests.specimens import Specimen, _right, _wrong
 
 RIGHT_PUBLISHED: tuple[Specimen, ...] = (
     *_right("published_momentum", "sgdw", "SGDWByFactor"),
@@ -32,4 +32,73 @@ RIGHT_PUBLISHED: tuple[Specimen, ...] = (
     *_right("published_iterates", "schedule_free_adamw_scaled", "ScheduleFreeAdamWScaled"),
 )
 
-WRONG_PUBLISHED: tuple[Specimen, ...] = ()
+WRONG_PUBLISHED: tuple[Specimen, ...] = (
+    *_wrong("published_momentum", "sgdw", rule_step="DecayWithoutLr DecayIsConstant DecayIntoMomentum"),
+    *_wrong("published_momentum", "sgdw_scheduled", rule_step="DecayTimesLr DecayUnscheduled VelocityUnscheduled"),
+    *_wrong("published_momentum", "aggmo", rule_step="BuffersAreAverages BuffersAreSummed LastBetaForAll"),
+    *_wrong("published_momentum", "qhm", rule_step="BufferIsSum NuOnGradient BufferOneStepOld"),
+    *_wrong("published_momentum", "tiger", rule_step="TigerOldAverage TigerIsLion TigerZeroIsPositive"),
+    *_wrong(
+        "published_momentum",
+        "adan",
+        rule_step="FirstDifferenceIsGradient DifferenceTurned SquareOfGradient PaperBetasUnturned",
+    ),
+    *_wrong("published_momentum", "adan_paper", rule_step="AdanFromZero AdanUncorrected"),
+    *_wrong(
+        "published_momentum",
+        "ademamix",
+        rule_step="SlowAverageCorrected MixtureIsMean MixDecayedAfterStep SlowBetaIsSecond",
+    ),
+    *_wrong(
+        "published_momentum",
+        "ademamix_scheduled",
+        rule_step="BetaRisesLinearly LogarithmsInterpolated ScheduleOneStepLate",
+    ),
+    *_wrong("published_moments", "qhadam", rule_step="NusSwapped NuWeighsTheNew MixtureCorrected"),
+    *_wrong("published_moments", "qhadam_weighted", rule_step="WeightOneStepOld WeightsAreOne"),
+    *_wrong(
+        "published_moments",
+        "adabelief",
+        rule_step="SurpriseAtOldAverage SurpriseForgotten BeliefEpsInsideOnly",
+        rule_state="BeliefEpsNotKept",
+    ),
+    *_wrong("published_moments", "adabelief_eps_not_kept", rule_state="BeliefEpsKept"),
+    *_wrong("published_moments", "adabelief_rectified", rule_step="RectifiedFromFour NeverRectified"),
+    *_wrong(
+        "published_moments",
+        "adabound",
+        rule_step="CorrectionOfCorrection BoundsOneStepEarly LowerBoundMissing",
+        rule_state="AmsboundNotKept",
+        groups_hyperparameters="FinalRateNotScheduled",
+    ),
+    *_wrong("published_moments", "adabound_paper", rule_step="RootOfStepMissing RootOfStepInside"),
+    *_wrong("published_moments", "yogi", rule_step="YogiSignTurned YogiIsAdam YogiFirstMomentStartsToo"),
+    *_wrong("published_moments", "yogi_corrected", rule_step="YogiUncorrected YogiFirstCorrectionOnly"),
+    *_wrong(
+        "published_moments",
+        "diffgrad",
+        rule_step="FrictionOfSignedChange",
+        rule_state="FrictionKept PreviousIsAverage PreviousNotKept",
+    ),
+    *_wrong("published_moments", "diffgrad_eps_hat", rule_step="DiffGradEpsCorrected"),
+    *_wrong(
+        "published_iterates",
+        "adopt",
+        rule_step="NormalisedByThisGradient EpsilonIsAdded FirstMomentumDamped FirstGradientMoves",
+    ),
+    *_wrong("published_iterates", "adopt_clipped", rule_step="ClippedOneStepEarly ClippedAtSquareRoot MomentumClipped"),
+    *_wrong(
+        "published_iterates",
+        "madgrad",
+        rule_step="SquareRootOfSquares WeightsAreEqual SquaresWeighedTwice WeightsOneStepLate StartForgotten",
+    ),
+    *_wrong("published_iterates", "madgrad_shifted", rule_step="EpsilonNotInRate EpsilonInRateTwice"),
+    *_wrong(
+        "published_iterates",
+        "schedule_free_sgd",
+        rule_step="SharesSwapped StepNotAveraged",
+        groups_hyperparameters="LastLrInWeight DivisionByNoWeight",
+    ),
+    *_wrong("published_iterates", "schedule_free_adamw", rule_step="DecayTakenAtZ ScheduleFreeUncorrected"),
+    *_wrong("published_iterates", "schedule_free_adamw_scaled", rule_step="CorrectedInRoot CorrectionWithoutRoot"),
+)

@@ -1,8 +1,8 @@
 """Right ADOPT, MADGRAD and Schedule-Free, each in a form that its authors do not use."""
 
 import torch
-from _published import Published, WithBetas
 from _sound import real
+from _sound_published import Published, WithBetas
 
 
 class AdoptDivisor(WithBetas):

@@ -1,8 +1,8 @@
 """Right optimizers of Adam's family beyond torch, each in a form that its authors do not use."""
 
 import torch
-from _published import WithBetas
 from _sound import real
+from _sound_published import WithBetas
 
 
 class AdaBeliefBySurprise(WithBetas):

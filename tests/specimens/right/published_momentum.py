@@ -3,8 +3,8 @@
 import math
 
 import torch
-from _published import Published, WithBetas
 from _sound import demand
+from _sound_published import Published, WithBetas
 
 
 class SGDWByFactor(Published):

@@ -34,9 +34,10 @@ figures: .venv/ready
 packages: .venv-packages/ready
 	.venv-packages/bin/python -m pytest tests/packages
 
-.venv-packages/ready: tests/packages/requirements.txt .venv/ready
+.venv-packages/ready: tests/packages/requirements.txt tests/packages/binding/requirements.txt .venv/ready
 	$(BIN)/python -m venv .venv-packages
 	$(BIN)/python -c "import sysconfig; print('import site; site.addsitedir(%r)' % sysconfig.get_path('purelib'))" \
 	  > "$$(.venv-packages/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/shared.pth"
-	.venv-packages/bin/python -m pip install --quiet --no-deps --requirement tests/packages/requirements.txt
+	.venv-packages/bin/python -m pip install --quiet --no-deps --requirement tests/packages/requirements.txt \
+	  --requirement tests/packages/binding/requirements.txt
 	touch $@

@@ -15,7 +15,7 @@ from verify.binding.twins import averaged
 from verify.binding.values import differ, sample
 
 Named = tuple[str, Tensor]
-FRESH = 3  # a parameter is looked at in the first steps in which there is reason to
+FRESH = 3  # what should rest is looked at in the first steps in which it does, the others in their first
 RARELY = 16  # and then in every 16th round
 AT_ONCE = 8  # parameters that are followed from one step to the next
 
@@ -47,7 +47,10 @@ class Movement:
     def _due(self, tensor: Tensor, round: int, resting: bool) -> bool:
         key = 2 * id(tensor) + resting  # counted apart: what comes to rest late is looked at then
         looked = self._looked.get(key, 0)
-        if looked >= FRESH and (round + id(tensor) // 64) % RARELY:
+        turn = round + (
+            id(tensor) // 64 if tensor.device.type == "cpu" else 0
+        )  # a GPU is waited for once, not in turns
+        if looked >= (FRESH if resting else 1) and turn % RARELY:
             return False
         self._looked[key] = looked + 1
         return True

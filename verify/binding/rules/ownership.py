@@ -8,6 +8,7 @@ from torch import Tensor
 
 from verify.binding.finding import Finding
 from verify.binding.look import Look
+from verify.binding.memory import shape
 from verify.binding.names import companion, expression
 from verify.binding.pairing import Slot, flat_buffers, pairs
 from verify.binding.strangers import aliased, described, keeps_masters, meant_for, stranger_reason
@@ -99,16 +100,21 @@ def _stranger(look: Look, number: int, missing: dict[str, Tensor]) -> Finding:
 
 
 def _rebound(look: Look, number: int, name: str, slot: Slot) -> Finding:
-    group, position, old = slot
+    old = slot[2]
+    new = look.parameters[name]
+    keep = (
+        "optimizer.state[new] = optimizer.state.pop(old)"
+        if shape(old) == shape(new)
+        else "optimizer.state.pop(old, None)"
+    )
     return Finding(
         "rebound",
         "error",
         name,
-        f"the model has another object here than {look.owners[number].name} holds ({place(slot)}, {described(old)}): this one "
-        f"({described(look.parameters[name])}) is never updated and zero_grad() of the optimizer never clears its gradient, "
-        f"while the old one is stepped for nobody.{_line(look, name)} Build the optimizer after the last change to the "
-        f"model, or hand the parameter over: optimizer.param_groups[{group}]['params'][{position}] = {expression(name)}, and move "
-        f"its state: optimizer.state[new] = optimizer.state.pop(old).",
+        f"the model has another object here ({described(new)}) than {look.owners[number].name} holds ({described(old)}): the "
+        f"new one is never updated, nor its gradient cleared by optimizer.zero_grad(), and the old one is stepped for nobody."
+        f"{_line(look, name)} Build the optimizer after the last change to the model, or write: "
+        f"optimizer.{place(slot)} = {expression(name)}; {keep}.",
     )
 
 

@@ -137,7 +137,7 @@ def test_check_optimizer_gives_the_certificate_or_raises():
     wrong = next(s for s in WRONG if s.rule == "sgd" and s.check == "rule.step" and not s.arguments)
     right = next(s for s in RIGHT if s.rule == "sgd" and not s.arguments and not s.names)
     assert verify.check_optimizer(subject(right), **FEW).verdict == "certified"
-    with pytest.raises(NotCertified, match="FAILED  rule.step") as caught:
+    with pytest.raises(NotCertified, match=r"FAILED  rule\.step") as caught:
         verify.check_optimizer(subject(wrong), **FEW)
     assert caught.value.certificate.counts["failed"] == 1
 

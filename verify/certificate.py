@@ -34,6 +34,7 @@ class Cell:
         unseparated: programs that failed as expected, and could not be tried without what triggers that.
         notes: what a reader should know, e.g. that scalars were judged in float32.
         curve: for binades of the parameter, the largest error and its allowance (see :class:`verify.curve.Curve`).
+        bitwise: of the pairs of runs that were compared, how many were equal bit for bit, and how many there were.
     """
 
     check: str
@@ -52,6 +53,7 @@ class Cell:
     unseparated: int = 0
     notes: list[str] = field(default_factory=list)
     curve: list[list[float]] = field(default_factory=list)
+    bitwise: list[int] = field(default_factory=lambda: [0, 0])
 
     @property
     def key(self) -> tuple[str, str, str, str]:

@@ -95,6 +95,8 @@ class Events:
     started: Callable[[Certificate], None] = lambda certificate: None
     cell_done: Callable[[Cell], None] = lambda cell: None
     found: Callable[[FindingRecord], None] = lambda finding: None
+    # with the result that Run.collect takes, as plain data
+    collected: Callable[[Cell, dict[str, Any]], None] = lambda cell, result: None
 
 
 def certify(subject: Subject | str, plan: Plan | None = None, events: Events | None = None, **choices) -> Certificate:
@@ -232,7 +234,8 @@ class Run:
             return
         try:
             for at, result in self.pool.run([cell.key for cell in cells]):
-                self._collect(cells[at], result)
+                self.collect(cells[at], result)
+                self.events.collected(cells[at], result)
         except KeyboardInterrupt:
             self._interrupt()
 
@@ -328,7 +331,8 @@ class Run:
             "devices": list(plan.devices),
         }
 
-    def _collect(self, cell: Cell, result: dict[str, Any]) -> None:
+    def collect(self, cell: Cell, result: dict[str, Any]) -> None:
+        """Take the result of a cell, as a worker has sent it or a journal kept it."""
         for name in (
             "status",
             "reason",
@@ -339,6 +343,7 @@ class Run:
             "element_steps",
             "notes",
             "curve",
+            "bitwise",
             "seconds",
             "as_expected",
             "unseparated",

@@ -28,7 +28,20 @@ REPORTS = {
     "badge": "endpoint file of a badge",
 }
 OUR_FAULT = "optim-verify: this is a fault of ours; please report it with the lines above"
-COMMANDS = ("certify", "expect", "identify", "equal", "rules", "checks", "explain", "replay", "report", "survey")
+COMMANDS = (
+    "certify",
+    "gate",
+    "merge",
+    "expect",
+    "identify",
+    "equal",
+    "rules",
+    "checks",
+    "explain",
+    "replay",
+    "report",
+    "survey",
+)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -50,6 +63,29 @@ def parser() -> argparse.ArgumentParser:
 
     certify = commands.add_parser("certify", help="certify an optimizer", description="Certify an optimizer.")
     _certify_options(certify)
+
+    gate = commands.add_parser(
+        "gate",
+        help="for CI: certify all that pyproject.toml lists and compare with the baseline",
+        description="Certify every subject of [tool.optim-verify] in pyproject.toml and compare with the committed "
+        "baseline. Exit 1 when something got worse, 3 when something required did not run.",
+    )
+    _gate_options(gate)
+    gate.add_argument("--resume", action="store_true", help="go on where an earlier run was cut off")
+    gate.add_argument(
+        "--shard", metavar="I/N", default="1/1", help="run one part of all cells; optim-verify merge joins them"
+    )
+    gate.add_argument("--results", metavar="FILE", type=Path, help="write the results here (default: in --reports)")
+    gate.add_argument(
+        "--jobs", type=_at_least(1), default=0, metavar="N", help="worker processes (default: one per core)"
+    )
+    merge = commands.add_parser(
+        "merge",
+        help="join the results of a gate's shards and compare them with the baseline",
+        description="Join the results of all shards of a gate and compare them with the baseline.",
+    )
+    merge.add_argument("files", metavar="RESULTS", type=Path, nargs="+")
+    _gate_options(merge)
 
     expect = commands.add_parser(
         "expect",
@@ -114,7 +150,9 @@ def parser() -> argparse.ArgumentParser:
         help="explain a check, a code of audit and watch, a rule with its derivation, or the allowance",
         description="Explain a check, a code of audit and watch, a rule with its derivation, or the allowance.",
     )
-    explain.add_argument("topic", metavar="ID-OR-RULE", help="a check id, a code, a rule, path/to/rule.py:NAME, or 'allowance'")
+    explain.add_argument(
+        "topic", metavar="ID-OR-RULE", help="a check id, a code, a rule, path/to/rule.py:NAME, or 'allowance'"
+    )
     explain.add_argument("--latex", action="store_true", help="equations as LaTeX")
     replay = commands.add_parser(
         "replay", help="run a finding again", description="Run a finding again; exit 1 while it fails."
@@ -130,6 +168,21 @@ def parser() -> argparse.ArgumentParser:
     for name, what in REPORTS.items():
         report.add_argument(f"--{name}", metavar="FILE", nargs="?", type=Path, default=False, help=what)
     return top
+
+
+def _gate_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--config", metavar="FILE", type=Path, default=Path("pyproject.toml"))
+    command.add_argument("--update", action="store_true", help="write the baseline anew instead of comparing with it")
+    command.add_argument(
+        "--require",
+        action="append",
+        default=[],
+        metavar="WHAT",
+        help="a device such as cuda, or ID[CELL], that must have run (may be repeated)",
+    )
+    command.add_argument(
+        "--reports", metavar="DIR", type=Path, default=Path("reports"), help="folder for findings (default: reports)"
+    )
 
 
 def _certify_options(command: argparse.ArgumentParser) -> None:
@@ -333,6 +386,58 @@ def _certify(options: argparse.Namespace) -> int:
         print(certificate.faults[0] + OUR_FAULT, file=sys.stderr)
         return 4
     return EXIT[certificate.verdict]
+
+
+def _gate(options: argparse.Namespace) -> int:
+    from verify.gate.baseline import read_baseline
+    from verify.gate.gate import certify_all, judge, update
+    from verify.gate.required import Required
+    from verify.gate.results import Shard
+    from verify.gate.settings import read_settings
+    from verify.progress import Progress
+
+    settings, shard = read_settings(options.config), Shard.parse(options.shard)
+    for text in options.require:
+        Required.parse(text)
+    if shard.count > 1 and options.update:
+        raise UsageError("--update needs all cells; give it to optim-verify merge, with the results of all shards")
+    if shard.count == 1 and not options.update:
+        read_baseline(settings.baseline)  # not after an hour
+    with Progress() as progress:
+        results = certify_all(
+            settings, progress.events, reports=options.reports, jobs=options.jobs, shard=shard, resume=options.resume
+        )
+    if any(c.interrupted for c in results.certificates):
+        print("interrupted: optim-verify gate --resume goes on from here", file=sys.stderr)
+        return 130
+    if options.results is not None or shard.count > 1:
+        place = options.results or options.reports / f"gate-{shard.number}-of-{shard.count}.json"
+        results.write(place)
+        print(f"results {place}")
+    if shard.count > 1:
+        return 0
+    outcome = (
+        update(settings, results.certificates)
+        if options.update
+        else judge(settings, results.certificates, options.require)
+    )
+    print("\n".join(outcome.lines))
+    return outcome.code
+
+
+def _merge(options: argparse.Namespace) -> int:
+    from verify.certificate import write_json
+    from verify.gate.gate import judge, update
+    from verify.gate.results import merge, read_results
+    from verify.gate.settings import read_settings
+
+    settings = read_settings(options.config)
+    certificates = merge([read_results(path) for path in options.files])
+    for (subject, _), certificate in zip(settings.subjects, certificates, strict=False):
+        write_json(options.reports / subject.slug / "certificate.json", certificate.to_json())
+    outcome = update(settings, certificates) if options.update else judge(settings, certificates, options.require)
+    print("\n".join(outcome.lines))
+    return outcome.code
 
 
 def _expect(options: argparse.Namespace) -> int:

@@ -430,6 +430,7 @@ class Worker:
             "element_steps": report.element_steps,
             "notes": report.notes,
             "curve": context.curve.points(),
+            "bitwise": [sum(context.bitwise), len(context.bitwise)],
             "seconds": seconds,
             "as_expected": context.expected.as_expected,
             "unseparated": context.expected.unseparated,

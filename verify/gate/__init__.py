@@ -1,0 +1,1 @@
+"""What CI calls: certify all that a project lists, and compare with a committed baseline."""

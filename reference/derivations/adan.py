@@ -12,7 +12,7 @@ from reference.rules.adan import ADAN, ADAN_PAPER
 
 v = symbols_of(ADAN)
 b1, b2, b3 = v.beta1, v.beta2, v.beta3
-difference = v.g - v.previous_grad
+difference = v.g - v.pre_grad
 m = b1 * v.exp_avg + (1 - b1) * v.g
 d = b2 * v.exp_avg_diff + (1 - b2) * difference
 n = b3 * v.exp_avg_sq + (1 - b3) * (v.g + b2 * difference) ** 2
@@ -60,7 +60,7 @@ def _update(first, second, third) -> sympy.Expr:
 def adan() -> list[DerivationStep]:
     """Xie et al. 2022, with the corrections of the authors' code."""
     step = ADAN.step()
-    own = simple_case(step.solved("p"), previous_grad_unset=0)
+    own = simple_case(step.solved("p"), pre_grad_unset=0)
     corrected = _update(m / (1 - b1**v.t), d / (1 - b2**v.t), n / (1 - b3**v.t))
     kept = Symbol("x", real=True)
     proximal = v.weight_decay / 2 * kept**2 + (kept - (v.p - corrected)) ** 2 / (2 * Symbol("lr", positive=True))
@@ -83,13 +83,13 @@ def adan() -> list[DerivationStep]:
         ),
         DerivationStep(
             "no_prox shrinks the parameter before the step",
-            simple_case(ADAN.step({"no_prox": True}).solved("p"), previous_grad_unset=0),
+            simple_case(ADAN.step({"no_prox": True}).solved("p"), pre_grad_unset=0),
             (1 - v.lr * v.weight_decay) * v.p - corrected,
         ),
         DerivationStep("the first difference is none", first["exp_avg_diff"], 0),
         DerivationStep(
             "the gradient that is remembered is this one",
-            step.solved("previous_grad"),
+            step.solved("pre_grad"),
             v.g,
         ),
     ]
@@ -104,7 +104,7 @@ def adan_paper() -> list[DerivationStep]:
         *look_ahead(),
         DerivationStep(
             f"the averages as they are give the rule's own step ({ALGORITHM_1}, lines 3 to 7)",
-            simple_case(step.solved("p"), previous_grad_unset=0),
+            simple_case(step.solved("p"), pre_grad_unset=0),
             (v.p - _update(m, d, n)) / (1 + v.lr * v.weight_decay),
         ),
         DerivationStep(f"the first moment starts at the first gradient ({ALGORITHM_1}, line 9)", first["exp_avg"], a),

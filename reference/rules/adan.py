@@ -20,12 +20,12 @@ def _decayed(v: Variables, options: Options, update):
 
 def adan_equations(v: Variables, options: Options) -> None:
     g = uphill_or_down(v, options)
-    diff = v.let("difference", Piecewise((0, v.unset("previous_grad")), (g - v.previous_grad, True)))
+    diff = v.let("difference", Piecewise((0, v.unset("pre_grad")), (g - v.pre_grad, True)))
     m = v.let("exp_avg", v.beta1 * v.exp_avg + (1 - v.beta1) * g)
     d = v.let("exp_avg_diff", v.beta2 * v.exp_avg_diff + (1 - v.beta2) * diff)
     ahead = v.let("ahead", g + v.beta2 * diff)
     n = v.let("exp_avg_sq", v.beta3 * v.exp_avg_sq + (1 - v.beta3) * ahead**2)
-    v.let("previous_grad", g)
+    v.let("pre_grad", g)
     denominator = v.let("denominator", sqrt(n / (1 - v.beta3**v.t)) + v.eps)
     m_hat, d_hat = m / (1 - v.beta1**v.t), d / (1 - v.beta2**v.t)
     v.let("p", _decayed(v, options, v.lr * m_hat / denominator + v.lr * v.beta2 * d_hat / denominator))
@@ -33,14 +33,14 @@ def adan_equations(v: Variables, options: Options) -> None:
 
 def adan_paper_equations(v: Variables, options: Options) -> None:
     g = uphill_or_down(v, options)
-    first = v.unset("previous_grad")
-    diff = v.let("difference", Piecewise((0, first), (g - v.previous_grad, True)))
+    first = v.unset("pre_grad")
+    diff = v.let("difference", Piecewise((0, first), (g - v.pre_grad, True)))
     m = v.let("exp_avg", Piecewise((g, first), (v.beta1 * v.exp_avg + (1 - v.beta1) * g, True)))
     d = v.let("exp_avg_diff", v.beta2 * v.exp_avg_diff + (1 - v.beta2) * diff)
     ahead = v.let("ahead", g + v.beta2 * diff)
     average = v.beta3 * v.exp_avg_sq + (1 - v.beta3) * ahead**2
     n = v.let("exp_avg_sq", Piecewise((g**2, first), (average, True)))
-    v.let("previous_grad", g)
+    v.let("pre_grad", g)
     denominator = v.let("denominator", sqrt(n) + v.eps)
     v.let("p", _decayed(v, options, v.lr * m / denominator + v.lr * v.beta2 * d / denominator))
 
@@ -63,7 +63,7 @@ ADAN = UpdateRule(
         StateVariable("exp_avg"),
         StateVariable("exp_avg_diff"),
         StateVariable("exp_avg_sq", nonnegative=True),
-        StateVariable("previous_grad", keys=("previous_grad", "pre_grad"), unset_at_first=True),
+        StateVariable("pre_grad", unset_at_first=True),
     ),
     options=(NO_PROX, MAXIMIZE),
     notes=(

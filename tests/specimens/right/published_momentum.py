@@ -113,7 +113,7 @@ class TigerWhere(Published):
 class AdanAhead(WithBetas):
     """Adan that adds both corrected averages before it divides."""
 
-    states = ("exp_avg", "exp_avg_diff", "exp_avg_sq", "previous_grad")
+    states = ("exp_avg", "exp_avg_diff", "exp_avg_sq", "pre_grad")
     decay = "own"
 
     def __init__(

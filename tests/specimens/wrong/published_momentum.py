@@ -226,7 +226,7 @@ class TigerZeroIsPositive(_Tiger):
 class _Adan(WithBetas):
     """The right one."""
 
-    states = ("exp_avg", "exp_avg_diff", "exp_avg_sq", "previous_grad")
+    states = ("exp_avg", "exp_avg_diff", "exp_avg_sq", "pre_grad")
     coupled = False
 
     def __init__(self, params, lr=1e-3, betas=(0.98, 0.92, 0.99), eps=1e-8, weight_decay=0.0, no_prox=False):

@@ -165,7 +165,7 @@ SGD = "certify torch.optim.SGD "
     ("command", "sentence"),
     [
         ("crtify", "there is no command 'crtify'; did you mean 'certify'?"),
-        ("x", "there is no command 'x'; commands are certify, gate, merge, expect, identify, equal, rules, checks, explain, replay, report, survey"),
+        ("x", "there is no command 'x'; commands are certify, gate, merge, expect, identify, equal, rules, checks, explain, replay, report, seeds, survey"),
         ("certify", "the following arguments are required: TARGET; see optim-verify certify --help"),
         (SGD + "--jason x", "there is no option '--jason'; did you mean '--json'?"),
         (SGD + "extra", "there is no option 'extra'; see optim-verify --help"),

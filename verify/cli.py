@@ -40,6 +40,7 @@ COMMANDS = (
     "explain",
     "replay",
     "report",
+    "seeds",
     "survey",
 )
 
@@ -142,6 +143,12 @@ def parser() -> argparse.ArgumentParser:
     )
     equal.add_argument(
         "--seconds", type=_at_least(1), default=20, metavar="N", help="how long it may take (default: 20)"
+    )
+    commands.add_parser(
+        "seeds",
+        help="walk a tutorial's training tables with the reference",
+        description="Walk the training tables of a tutorial with the generated reference step, and print its figures "
+        "beside the tutorial's. Exit 1 when one differs by more than what it pins.",
     )
     commands.add_parser("rules", help="list the rules", description="List the rules.")
     commands.add_parser("checks", help="list the checks", description="List the checks.")
@@ -496,6 +503,25 @@ def _equal(options: argparse.Namespace) -> int:
         raise UsageError(str(error)) from None
     print("\n".join(lines(verdict)))
     return {"proved": 0, "refuted": 1}.get(verdict.status, 3)
+
+
+def _seeds(options: argparse.Namespace) -> int:
+    import torch
+
+    from verify.seeds.tables import tables
+
+    torch.set_num_threads(1)  # the order of a sum depends on their number
+    found = []
+    for table in tables():
+        print(
+            f"{table.title}{f' ({table.note})' if table.note else ''}\n  {'':<16}{'the tutorial':>22}{'the reference':>24}"
+        )
+        for row in table.rows:
+            print(f"{' ' if row.agrees else '✗'} {row.name:<16}{row.printed:>22.15g}{row.computed:>24.15g}")
+        print(flush=True)
+        found.append(table.agrees)
+    print(f"{sum(found)} of {len(found)} tables agree, in all digits that they pin")
+    return 0 if all(found) else 1
 
 
 def _rules(options: argparse.Namespace) -> int:

@@ -1,16 +1,12 @@
 """Two re-binding traps, with the figures that were printed for them, step by step; ``audit`` and ``watch`` catch both."""
 
-import json
-from pathlib import Path
-
 import pytest
 import torch
 
 import verify
+from verify.seeds.tables import figures
 
-FIGURES = json.loads((Path(__file__).parent.parent / "data" / "figures.json").read_text(encoding="utf-8"))[
-    "sgd_explained"
-]
+FIGURES = figures()["sgd_explained"]
 
 
 def start():

@@ -5,7 +5,21 @@ import copy
 import torch
 from torch import nn
 
-from tests.binding.scenes import INFO, WARNING, Net, adam, backward, batch, benign, faulty, net, quietly, sgd, train
+from tests.binding.scenes import (
+    ERROR,
+    INFO,
+    WARNING,
+    Net,
+    adam,
+    backward,
+    batch,
+    benign,
+    faulty,
+    net,
+    quietly,
+    sgd,
+    train,
+)
 
 
 class Discriminator(nn.Module):
@@ -322,4 +336,86 @@ def trains_a_loss_with_parameters_that_is_not_given():
     for _ in range(3):
         optimizer.zero_grad()
         (model(batch(model)) * weight).pow(2).sum().backward()
+        optimizer.step()
+
+
+class SAM(torch.optim.Optimizer):
+    """Sharpness-aware minimisation as it is usually written: it wraps another optimizer, and swaps data."""
+
+    def __init__(self, params, base, **options):
+        super().__init__(params, options)
+        self.base_optimizer = base(self.param_groups, **options)
+        self.param_groups = self.base_optimizer.param_groups
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        trained = [p for group in self.param_groups for p in group["params"] if p.grad is not None]
+        for p in trained:
+            self.state[p]["old_p"] = p.data.clone()
+            p.add_(0.05 * p.grad)
+        with torch.enable_grad():
+            self.zero_grad()
+            closure()
+        for p in trained:
+            p.data = self.state[p]["old_p"]
+        self.base_optimizer.step()
+
+
+@benign()
+def minimises_sharpness_by_a_wrapper():
+    model = net()
+    model.frozen = nn.ParameterList([nn.Parameter(torch.ones(2), requires_grad=False) for _ in range(9)])
+    optimizer = SAM([p for p in model.parameters() if p.requires_grad], torch.optim.SGD, lr=0.1)
+    yield model, optimizer
+    for _ in range(20):
+        optimizer.zero_grad()
+        backward(model)
+        optimizer.step(lambda: backward(model))
+
+
+@faulty(audit={}, watch={"data-rebound": INFO})
+def keeps_a_parameter_positive_through_data():
+    model = net()
+    optimizer = sgd(model)
+    yield model, optimizer
+    model.body.bias.data = model.body.bias.data.clamp(min=0)
+    train(model, optimizer)
+
+
+@faulty(audit={"nothing-shared": ERROR}, watch={"nothing-shared": ERROR, "no-gradients": WARNING})
+def replaces_a_head_that_has_an_optimizer_of_its_own():
+    model = net()
+    both = [torch.optim.SGD(model.body.parameters(), lr=0.01), torch.optim.Adam(model.head.parameters())]
+    yield model, both
+    model.head = nn.Linear(8, 5)
+    train(model, *both)
+
+
+@faulty(audit={"nothing-shared": INFO, "not-optimized": INFO}, watch={"nothing-shared": INFO, "not-optimized": INFO})
+def trains_a_soft_actor_critic_with_a_temperature():
+    critic = Discriminator()
+    log_alpha = torch.zeros(1, requires_grad=True)
+    model = nn.ModuleDict({"actor": net(), "critic": critic, "critic_target": copy.deepcopy(critic)})
+    parts = [adam(model["actor"]), adam(critic), torch.optim.Adam([log_alpha])]
+    yield model, parts
+    for _ in range(4):
+        for optimizer in parts:
+            optimizer.zero_grad()
+        value = model["critic"](model["actor"](batch(model["actor"]))).mean()
+        with torch.no_grad():
+            target = model["critic_target"](model["actor"](batch(model["actor"]))).mean()
+        ((value - target).pow(2) + value * log_alpha.exp()).sum().backward()
+        for optimizer in parts:
+            optimizer.step()
+
+
+@benign()
+def trains_a_buffer():
+    model = net()
+    model.register_buffer("temperature", torch.ones((), requires_grad=True))
+    optimizer = torch.optim.SGD([*model.parameters(), model.temperature], lr=0.01)
+    yield model, optimizer
+    for _ in range(3):
+        optimizer.zero_grad()
+        (model(batch(model)) * model.temperature).pow(2).sum().backward()
         optimizer.step()

@@ -38,12 +38,6 @@ class Look:
         self.modules: list[tuple[str, Module]] = []
         self.parameters: dict[str, Tensor] = {}
         self.names: dict[int, list[str]] = {}
-        seen: set[int] = set()
-        for root, item in subjects.roots.items():
-            if isinstance(item, Tensor):
-                self._add(root, item)
-            else:
-                self._walk(root, item, seen)
         self.slots = [[slot for slot in owner.slots()] for owner in self.owners]
         self.holders: dict[int, list[int]] = {}
         for number, slots in enumerate(self.slots):
@@ -51,6 +45,12 @@ class Look:
                 holders = self.holders.setdefault(id(tensor), [])
                 if number not in holders:
                     holders.append(number)
+        seen: set[int] = set()
+        for root, item in subjects.roots.items():
+            if isinstance(item, Tensor):
+                self._add(root, item)
+            else:
+                self._walk(root, item, seen)
 
     def _walk(self, root: str, model: Module, seen: set[int]) -> None:
         whole: dict[int, Tensor] = {}
@@ -64,6 +64,10 @@ class Look:
             for name, parameter in module._parameters.items():
                 if parameter is not None:
                     self._add(f"{prefix}.{name}" if prefix else name, whole.get(id(parameter), parameter))
+
+            for name, buffer in module._buffers.items():
+                if buffer is not None and id(buffer) in self.holders:  # trained, though it is no parameter
+                    self._add(f"{prefix}.{name}" if prefix else name, buffer)
 
     def _add(self, full: str, tensor: Tensor) -> None:
         name = stripped(full)

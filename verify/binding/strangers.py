@@ -9,7 +9,11 @@ from torch import Tensor
 
 from verify.binding.look import Look
 from verify.binding.memory import shape, span
+from verify.binding.names import companion
 from verify.binding.pairing import Slot
+
+# their optimizers step flat or float32 copies
+MIXED_PRECISION = frozenset({"apex", "colossalai", "deepspeed", "fairscale", "megatron"})
 
 
 def aliased(look: Look, orphans: list[Slot]) -> Iterator[tuple[Slot, str]]:
@@ -27,6 +31,8 @@ def aliased(look: Look, orphans: list[Slot]) -> Iterator[tuple[Slot, str]]:
 def keeps_masters(look: Look, number: int) -> bool:
     """Whether an optimizer holds float32 copies of a model in a lower precision, or wraps one that does."""
     owner = look.owners[number]
+    if any(type(layer).__module__.split(".")[0] in MIXED_PRECISION for layer in owner.layers()):
+        return True
     for layer in owner.layers()[:-1]:  # a wrapper that hands the model's gradients to copies of its own
         groups = getattr(layer, "param_groups", ())
         if any(id(t) in look.names for group in groups for t in group["params"]):
@@ -44,12 +50,16 @@ def keeps_masters(look: Look, number: int) -> bool:
 def meant_for(look: Look, number: int, missing: dict[str, Tensor]) -> list[str]:
     """Missing parameters that an optimizer, which shares nothing with the models, was to train.
 
-    Those of the shapes that it holds; all of them, where no other optimizer has anything of the models either.
+    All of them, where no other optimizer has anything of the models either, or where they are as many; else those of the
+    shapes that it holds, if there are enough.
     """
-    held = {shape(t) for _, _, t in look.slots[number]}
-    fitting = [name for name, t in missing.items() if shape(t) in held]
+    candidates = {name: t for name, t in missing.items() if not companion(name)}
+    held = [shape(t) for _, _, t in look.slots[number]]
     others = any(len(orphans) < len(slots) for orphans, slots in zip(look.orphans, look.slots, strict=True))
-    return fitting if others else list(missing)
+    if not others or len(candidates) == len(held):
+        return list(candidates)
+    fitting = [name for name, t in candidates.items() if shape(t) in held]
+    return fitting if len(fitting) >= len(held) else []
 
 
 def stranger_reason(look: Look, number: int) -> str:

@@ -15,7 +15,7 @@ from verify.binding.memory import leaf, plain
 class Track:
     """What the last look saw, as flat lists. Holds strong references; ids of what it holds are not used again."""
 
-    def __init__(self, look: Look):
+    def __init__(self, look: Look, before: Track | None = None):
         self._look = look
         self._modules = [module for _, module in look.modules]
         self._tensors = [t for _, t in look.tensors]
@@ -23,6 +23,10 @@ class Track:
         self._children = self._registered()
         self._held = self._slots()
         self._kinds = self._kind()
+        # flags that go back and forth, as in adversarial training, are looked at once
+        same = before is not None and _same(before._children, self._children) and _same(before._held, self._held)
+        seen_before: set[int] = before._looked_at if before is not None and same else set()
+        self._looked_at: set[int] = seen_before | {hash(tuple(self._kinds))}
         self._agree = self._rates()
         self._addresses = self._memory()
 
@@ -31,16 +35,26 @@ class Track:
         return not (
             _same(self._children, self._registered())
             and _same(self._held, self._slots())
-            and self._kinds == self._kind()
+            and self._known_kinds()
             and self._agree == self._rates()
         )
 
+    def _known_kinds(self) -> bool:
+        now = self._kind()
+        if now != self._kinds:
+            self._kinds = now
+            return hash(tuple(now)) in self._looked_at
+        return True
+
     def rebound_data(self) -> list[Tensor]:
-        """Parameters whose memory is another than before; none when most of them moved, as by ``.to()``."""
+        """Parameters whose memory is another than before; none when most moved, as by ``.to()``."""
         now = self._memory()
         moved = [t for t, a, b in zip(self._plain, self._addresses, now, strict=True) if a != b]
         self._addresses = now
-        return moved if 2 * len(moved) <= len(self._plain) else []
+        if not moved:
+            return []
+        held = {id(t) for t in self._held}
+        return moved if 2 * len(moved) <= sum(id(t) in held for t in self._plain) else []
 
     def _registered(self) -> list[Any]:
         tables = [m._parameters for m in self._modules] + [m._modules for m in self._modules]

@@ -32,6 +32,9 @@ from verify.binding.user_line import user_frame, user_line
 from verify.errors import UsageError, near
 
 WAYS = ("warn", "raise", "collect")
+OUTSIDE = (
+    "verify.watch looks at the optimizer outside of the graph: compile its step without fullgraph, or close the watch"
+)
 RARELY = 64  # rounds between two full looks while nothing seems to change
 
 
@@ -73,6 +76,7 @@ class Watch:
         self._rounds = 0
         self._changed = False
         self._between, self._used_twice = Between(), UsedTwice()
+        self._rebound: set[int] = set()
         self._loading: dict[int, Loading] = {}
         look = Look(subjects)
         self._history = History(look)
@@ -84,8 +88,8 @@ class Watch:
 
     def _attach(self) -> None:
         self._handles = [
-            register_optimizer_step_pre_hook(torch.compiler.disable(self._before)),
-            register_optimizer_step_post_hook(torch.compiler.disable(self._after)),
+            register_optimizer_step_pre_hook(torch.compiler.disable(self._before, reason=OUTSIDE)),
+            register_optimizer_step_post_hook(torch.compiler.disable(self._after, reason=OUTSIDE)),
             register_module_parameter_registration_hook(self._parameter_assigned),
             register_module_module_registration_hook(self._module_assigned),
             *(Hooks(owner, self._saved, self._loads, self._loaded) for owner in self._subjects.owners),
@@ -121,7 +125,7 @@ class Watch:
         """Take a look as the one that later steps are compared with."""
         self._changed = False
         self._current = look
-        self._track = Track(look)
+        self._track = Track(look, getattr(self, "_track", None))
         self._modules = {id(module): (module, prefix) for prefix, module in look.modules}
         self._unowned = [t for _, t in look.tensors if id(t) not in look.holders]
         self._followed = followed(look)
@@ -147,7 +151,7 @@ class Watch:
 
     def _before(self, optimizer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         stepper = self._steppers.get(id(optimizer)) or self._meet(optimizer)
-        if stepper is None:
+        if stepper is None or _capturing():
             return
         if not self._round or id(optimizer) in self._round:
             self._start_round()
@@ -162,7 +166,7 @@ class Watch:
 
     def _after(self, optimizer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         stepper = self._steppers.get(id(optimizer))
-        if stepper is None:
+        if stepper is None or _capturing():
             return
         found = list(stepper.after())
         if stepper.shared:
@@ -178,9 +182,9 @@ class Watch:
         found = list(self._between.before())
         if self._changed or self._rounds % RARELY == 2 or self._track.changed():
             self._look()
-        else:
-            found += [self._data_rebound(tensor) for tensor in self._track.rebound_data()]
-        if any(finding.code == "data-rebound" for finding in found):
+        elif moved := [t for t in self._track.rebound_data() if id(t) not in self._rebound]:
+            self._rebound |= {id(t) for t in moved}  # some are given other memory in every step
+            found += [self._data_rebound(t) for t in moved]
             self._look()
         if found:
             self._report(found)
@@ -247,3 +251,8 @@ class Watch:
 
     def _number(self, look: Look, optimizer: Any) -> int:
         return next(i for i, owner in enumerate(look.owners) if owner.optimizer is optimizer)
+
+
+def _capturing() -> bool:
+    """Whether a CUDA graph is being captured, during which nothing may be waited for."""
+    return torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing()

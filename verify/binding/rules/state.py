@@ -120,7 +120,9 @@ def shared_state(look: Look) -> Iterator[Finding]:
         if a >= len(found) or _buffer_of_several(everything[a][3], everything[b][3]):
             continue
         (first, owner, parameter, _), (second, other, whose, _) = everything[a], everything[b]
-        if (owner, parameter) == (other, whose) or (owner, other) in reported:
+        if parameter == whose and other in (owner, -1):  # copies of a parameter that take its place, as in SAM
+            continue
+        if (owner, other) in reported:
             continue
         reported.add((owner, other))
         yield Finding(

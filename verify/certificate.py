@@ -120,6 +120,8 @@ class Certificate:
     rule: str
     rule_title: str = ""
     rule_source: str = ""
+    # one step of the rule, and where it comes from: sentences ("text"), each with its equation ("latex")
+    derivation: list[dict[str, str]] = field(default_factory=list)
     # file and line of the subject's step, where its source is to be had
     location: dict[str, Any] | None = None
     verdict: str = "incomplete"
@@ -161,6 +163,12 @@ class Certificate:
         cells = [c for c in self.cells if c.worst_ratio is not None and c.status == "passed"]
         return max(cells, key=lambda c: c.worst_ratio or 0.0, default=None)
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from verify.report.html import fragment
+
+        return fragment(self)
+
     def to_json(self) -> dict[str, Any]:
         """Plain data in the order of the schema."""
         return {
@@ -171,6 +179,7 @@ class Certificate:
             "rule": self.rule,
             "rule_title": self.rule_title,
             "rule_source": self.rule_source,
+            "derivation": self.derivation,
             "location": self.location,
             "environment": self.environment,
             "counts": self.counts,

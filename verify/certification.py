@@ -250,6 +250,7 @@ class Run:
         certificate.rule = description["rule"]
         certificate.rule_title = description["rule_title"]
         certificate.rule_source = description["rule_source"]
+        certificate.derivation = description["derivation"]
         certificate.location = description["location"]
         self._describe_run(description["environment"])
         self.probes = description["probes"]

@@ -22,6 +22,7 @@ from verify.errors import UsageError
 
 EXIT = {"certified": 0, "not certified": 1, "incomplete": 3}
 REPORTS = {
+    "html": "one HTML file to read, which needs no network",
     "junit": "JUnit XML, one test case for each cell",
     "sarif": "SARIF, each finding at the line of step",
     "markdown": "Markdown, for a comment or a job's summary",
@@ -167,7 +168,7 @@ def parser() -> argparse.ArgumentParser:
     replay.add_argument("file", metavar="FILE", type=Path)
     report = commands.add_parser(
         "report",
-        help="write a certificate as JUnit XML, SARIF, Markdown or a badge",
+        help="write a certificate as HTML, JUnit XML, SARIF, Markdown or a badge",
         description="Write a certificate in other formats, or print it where none is asked for. "
         "A format without FILE goes beside the certificate.",
     )

@@ -236,6 +236,7 @@ class Worker:
         """What the parent plans with."""
         from importlib.metadata import version
 
+        from verify.derived import derived
         from verify.location import location
 
         rule = self.loaded.rule
@@ -246,6 +247,7 @@ class Worker:
             "rule": rule.name,
             "rule_title": rule.title,
             "rule_source": rule.source,
+            "derivation": derived(rule),
             "location": location(self.loaded.factory),
             "implementations": self.loaded.implementations,
             "probes": self._probes(),

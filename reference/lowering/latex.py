@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sympy
+from sympy.printing.latex import greek_letters_set
 
 from reference.rule import Step
 
@@ -54,6 +55,26 @@ def step_latex(step: Step) -> str:
     names = symbol_names(step)
     rows = [f"{names[a.symbol]} &= {sympy.latex(a.expression, symbol_names=names)}" for a in step.assignments]
     return "\\begin{align*}\n" + " \\\\\n".join(rows) + "\n\\end{align*}"
+
+
+def equation_latex(step: Step, left: sympy.Expr, right: sympy.Expr) -> str:
+    """One equation of the derivation of the step's rule, its sides on two lines."""
+    names = symbol_names(step)
+    for symbol in sympy.sympify(left).free_symbols | sympy.sympify(right).free_symbols:
+        names.setdefault(symbol, _letter(symbol.name))
+    sides = (sympy.latex(side, symbol_names=names) for side in (left, right))
+    return "\\begin{align*}\n& " + " \\\\\n& = ".join(sides) + "\n\\end{align*}"
+
+
+def _letter(name: str) -> str:
+    """A symbol that is no part of the step, such as ``beta``, ``g1``, ``lr_old`` or ``spread``."""
+    if name in _NAMES:
+        return _NAMES[name]
+    stem, _, index = name.partition("_")
+    if len(stem.rstrip("0123456789")) > 1 and stem.rstrip("0123456789") not in greek_letters_set | {*_NAMES}:
+        return _escape(name)
+    letter = _NAMES.get(stem) or sympy.latex(sympy.Symbol(stem))
+    return letter + rf"_{{\mathrm{{{index}}}}}" if index else letter
 
 
 def step_text(step: Step) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from verify.certificate import Certificate, check_writable, write_text
 from verify.errors import UsageError
 from verify.report.badge import badge
+from verify.report.html import html
 from verify.report.junit import junit
 from verify.report.markdown import markdown
 from verify.report.reading import read_certificate
@@ -16,6 +18,7 @@ from verify.report.sarif import sarif
 
 # each with the end of its name, where none is given
 FORMATS: dict[str, tuple[str, Callable[[Certificate], str]]] = {
+    "html": (".html", html),
     "junit": (".junit.xml", junit),
     "sarif": (".sarif", sarif),
     "markdown": (".md", markdown),
@@ -42,8 +45,10 @@ def write_reports(source: Path, wanted: Mapping[str, Path | None]) -> list[Path]
         if path.resolve() == source.resolve():
             raise UsageError(f"--{name} {str(path)!r} would replace the certificate; give another file")
         check_writable(path, f"--{name}")
+    writers = {name: write for name, (_, write) in FORMATS.items()}
+    writers["html"] = partial(html, folder=source.parent)
     for name, path in places.items():
-        text = FORMATS[name][1](certificate)
+        text = writers[name](certificate)
         if str(path) == os.environ.get("GITHUB_STEP_SUMMARY") and path.exists():
             text = path.read_text(encoding="utf-8") + text
         write_text(path, text)

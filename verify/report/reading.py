@@ -63,6 +63,7 @@ def from_json(data: Any, what: str = "the certificate") -> Certificate:
                 "rule",
                 "rule_title",
                 "rule_source",
+                "derivation",
                 "location",
                 "verdict",
                 "environment",

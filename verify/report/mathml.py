@@ -1,0 +1,54 @@
+"""LaTeX as MathML, which browsers typeset without help.
+
+A certificate may come from anywhere, and what is converted is inserted into the page as markup: only
+elements and attributes of mathematics are let through.
+"""
+
+from __future__ import annotations
+
+import re
+from xml.etree import ElementTree as ET
+
+from markupsafe import Markup, escape
+
+NAMESPACE = "{http://www.w3.org/1998/Math/MathML}"
+ELEMENTS = set(
+    "math mrow mi mn mo mtext mspace mfrac msqrt mroot msub msup msubsup munder mover munderover mtable mtr mtd mstyle "
+    "mpadded mphantom".split()
+)
+ATTRIBUTES = set("display displaystyle stretchy fence form accent mathvariant width linethickness".split())
+# converting costs more than linear time
+MOST_CHARACTERS = 20_000
+
+
+def mathml(latex: str) -> Markup:
+    """The equation as a block of MathML, or the LaTeX itself where it cannot be converted."""
+    from latex2mathml.converter import convert
+
+    if len(latex) <= MOST_CHARACTERS:
+        try:
+            tree = ET.fromstring(convert(_plain(latex), display="block"))
+        except Exception:  # whatever a converter says to what is no LaTeX
+            return _as_text(latex)
+        if _is_mathematics(tree):
+            return Markup(ET.tostring(tree, encoding="unicode"))
+    return _as_text(latex)
+
+
+def _plain(latex: str) -> str:
+    # a starred environment makes no equation numbers, and neither does MathML
+    return re.sub(r"\\(begin|end)\{align\*\}", r"\\\1{align}", latex)
+
+
+def _is_mathematics(tree: ET.Element) -> bool:
+    """Whether all is mathematics; names lose their namespace and foreign attributes are removed on the way."""
+    for element in tree.iter():
+        element.tag = element.tag.removeprefix(NAMESPACE)
+        if element.tag not in ELEMENTS:
+            return False
+        element.attrib = {k: v for k, v in element.attrib.items() if k in ATTRIBUTES}
+    return tree.tag == "math"
+
+
+def _as_text(latex: str) -> Markup:
+    return Markup("<pre>{}</pre>").format(escape(latex))

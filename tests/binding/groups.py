@@ -189,7 +189,7 @@ def leaves_a_branch_unused_with_zeros():
     yield model, optimizer
     train(model, optimizer, set_to_none=False)
     model.use_left = False
-    train(model, optimizer, steps=20, set_to_none=False)
+    train(model, optimizer, steps=40, set_to_none=False)
 
 
 @benign(68)

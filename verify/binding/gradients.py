@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
@@ -67,17 +67,17 @@ class Kept:
 
     def __init__(self) -> None:
         self._grad: Tensor | None = None
+        self._tensor: Named | None = None
         self._values: Tensor | None = None
         self._unbroken, self._backwards, self._times = True, 0, 0
         self._handles: list[Any] = []
         self._over = False
 
-    def before(self, held: list[Named], grads: list[Tensor | None]) -> Iterator[Finding]:
-        probe = next((n for n, g in zip(held, grads, strict=True) if g is self._grad and g is not None), None)
-        if self._over or probe is None:
+    def before(self) -> Iterator[Finding]:
+        if self._over or self._tensor is None or self._grad is None or self._tensor[1].grad is not self._grad:
             self._unfollow()
         elif not self._handles:
-            self._follow(probe[1])
+            self._follow(self._tensor[1])
         elif not self._unbroken:
             self._over = True
             self._unfollow()
@@ -89,17 +89,20 @@ class Kept:
                 yield Finding(
                     "gradients-kept",
                     "warning",
-                    probe[0],
+                    self._tensor[0],
                     "its gradient was not zeroed between steps, so gradients of all steps add up. Write: optimizer.zero_grad() in "
                     "every iteration, on the optimizer that steps.",
                 )
 
-    def after(self, grads: list[Tensor | None]) -> None:
+    def after(self, smallest: Iterable[Named]) -> None:
+        """Choose the smallest parameter that has a gradient, or go on with the chosen one."""
         if self._over:
             return
         if not self._handles:
-            there = [g for g in grads if g is not None and g.layout is torch.strided]
-            self._grad = min(there, key=Tensor.numel) if there else None
+            self._tensor = next(
+                ((n, t) for n, t in smallest if t.grad is not None and t.grad.layout is torch.strided), None
+            )
+            self._grad = self._tensor[1].grad if self._tensor is not None else None
         self._values = sample(self._grad) if self._grad is not None and self._handles else None
         self._unbroken, self._backwards = True, 0
 

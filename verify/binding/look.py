@@ -48,7 +48,7 @@ class Look:
         seen: set[int] = set()
         for root, item in subjects.roots.items():
             if isinstance(item, Tensor):
-                self._add(root, item)
+                self._add("", "", root, item)
             else:
                 self._walk(root, item, seen)
 
@@ -61,22 +61,22 @@ class Look:
             seen.add(id(module))
             if first:
                 self.modules.append((prefix, module))
+            short = stripped(prefix)
             for name, parameter in module._parameters.items():
                 if parameter is not None:
-                    self._add(f"{prefix}.{name}" if prefix else name, whole.get(id(parameter), parameter))
-
+                    self._add(short, prefix, name, whole.get(id(parameter), parameter))
             for name, buffer in module._buffers.items():
                 if buffer is not None and id(buffer) in self.holders:  # trained, though it is no parameter
-                    self._add(f"{prefix}.{name}" if prefix else name, buffer)
+                    self._add(short, prefix, name, buffer)
 
-    def _add(self, full: str, tensor: Tensor) -> None:
-        name = stripped(full)
-        if self.parameters.get(name, tensor) is not tensor:  # a child that is really called 'module'
-            name = full
-        self.parameters[name] = tensor
+    def _add(self, short: str, prefix: str, name: str, tensor: Tensor) -> None:
+        full = f"{short}.{name}" if short else name
+        if self.parameters.get(full, tensor) is not tensor:  # a child that is really called 'module'
+            full = f"{prefix}.{name}"
+        self.parameters[full] = tensor
         names = self.names.setdefault(id(tensor), [])
-        if name not in names:
-            names.append(name)
+        if full not in names:
+            names.append(full)
 
     def name(self, tensor: Tensor) -> str | None:
         """The first name of a tensor in the models."""

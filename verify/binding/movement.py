@@ -15,9 +15,9 @@ from verify.binding.twins import averaged
 from verify.binding.values import differ, sample
 
 Named = tuple[str, Tensor]
-FRESH = 3  # what should rest is looked at in the first steps in which it does, the others in their first
-RARELY = 16  # and then in every 16th round
-AT_ONCE = 8  # parameters that are followed from one step to the next
+FRESH = 3  # what should rest is looked at in the first steps in which it does,
+RARELY = 32  # and then in every 32nd round, as is the rest
+AT_ONCE = 4  # parameters that are followed from one step to the next
 
 
 @dataclass
@@ -32,28 +32,46 @@ class Movement:
     """Parameters that should rest, over one step of one optimizer."""
 
     def __init__(self) -> None:
+        self._held: list[Named] = []
+        self._frozen: list[int] = []
+        self._at_once = False
         self._looked: dict[int, int] = {}
         self._suspects: list[_Suspect] = []
         self._used: set[int] = set()  # had a gradient that was not zero; adapters start with zeros
 
-    def before(self, held: list[tuple[str, Tensor, Tensor | None]], round: int) -> None:
-        """Sample what is frozen or without gradient; rarely also the rest, for gradients that are all zero."""
-        self._suspects = []
-        for name, tensor, grad in held:
-            resting = grad is None or not tensor.requires_grad
-            if self._due(tensor, round, resting):
-                self._suspects.append(_Suspect(name, tensor, grad, sample(tensor)))
+    def settle(self, held: list[Named]) -> None:
+        """Take over what is to be followed. A change of ``requires_grad`` comes with a new look."""
+        self._held = held
+        self._frozen = [i for i, (_, tensor) in enumerate(held) if not tensor.requires_grad]
+        self._at_once = any(tensor.device.type != "cpu" for _, tensor in held)  # a GPU is waited for once, not in turns
 
-    def _due(self, tensor: Tensor, round: int, resting: bool) -> bool:
-        key = 2 * id(tensor) + resting  # counted apart: what comes to rest late is looked at then
-        looked = self._looked.get(key, 0)
-        turn = round + (
-            id(tensor) // 64 if tensor.device.type == "cpu" else 0
-        )  # a GPU is waited for once, not in turns
-        if looked >= (FRESH if resting else 1) and turn % RARELY:
+    def before(self, grads: list[Tensor | None], round: int) -> None:
+        """Sample what is frozen or without gradient; in turns the rest, where the gradient is all zero."""
+        resting = [*self._frozen, *(i for i in range(len(grads)) if grads[i] is None)]
+        turn = self._turn(round)
+        chosen = {i for i in resting if i in turn or self._looked.get(id(self._held[i][1]), 0) < FRESH}
+        for i in chosen:
+            key = id(self._held[i][1])
+            self._looked[key] = self._looked.get(key, 0) + 1
+        chosen |= {i for i in turn if i not in chosen and self._zero(self._held[i][1], grads[i])}
+        self._suspects = [_Suspect(*self._held[i], grads[i], sample(self._held[i][1])) for i in sorted(chosen)]
+
+    def _turn(self, round: int) -> range:
+        """All at first; then each in one round of 32."""
+        every = range(len(self._held))
+        if round == 1 or self._at_once:
+            return every if round % RARELY == 1 else range(0)
+        return every[round % RARELY :: RARELY]
+
+    def _zero(self, tensor: Tensor, grad: Tensor | None) -> bool:
+        """Whether a parameter that has had other gradients has one of zeros, by the look of it."""
+        few = sample(grad) if grad is not None else None
+        if few is None:
             return False
-        self._looked[key] = looked + 1
-        return True
+        if few.any():
+            self._used.add(id(tensor))
+            return False
+        return id(tensor) in self._used
 
     def after(self) -> Iterator[Finding]:
         suspects, self._suspects = self._suspects, []
@@ -79,10 +97,7 @@ class Movement:
                 "step() moved it, although it had no gradient: decay or momentum act on layers that were not used. In the optimizer, "
                 "write: if p.grad is None: continue.",
             )
-        if not _all_zero(suspect.grad):
-            self._used.add(id(suspect.tensor))
-            return None
-        if id(suspect.tensor) not in self._used:
+        if suspect.grad.any():
             return None
         return Finding(
             "moved-on-zero-grad",
@@ -93,18 +108,13 @@ class Movement:
         )
 
 
-def _all_zero(grad: Tensor) -> bool:
-    few = sample(grad)
-    return few is not None and not few.any() and not grad.any()
-
-
 def followed(look: Look) -> list[Named]:
     """Parameters that should move in steps alone: those of one optimizer, and what is frozen beside them.
 
     Averages and teachers are moved by hand, and parameters of two optimizers by the other one.
     """
     aside = {id(look.parameters[name]) for name in averaged(look, look.parameters)}
-    for root in look.subjects.roots.values():
+    for root in look.subjects.roots.values() if len(look.subjects.roots) > 1 else ():
         inside = list(root.parameters()) if isinstance(root, Module) else [root]
         if not any(id(t) in look.holders for t in inside):
             aside |= {id(t) for t in inside}
@@ -131,6 +141,10 @@ class Between:
         chosen = [tensors[(self._start + i) % len(tensors)] for i in range(min(AT_ONCE, len(tensors)))]
         self._start = (self._start + AT_ONCE) % len(tensors)
         self._followed = [(name, tensor, sample(tensor)) for name, tensor in chosen]
+
+    def forget(self) -> None:
+        """Another optimizer steps first."""
+        self._followed = []
 
     def before(self) -> Iterator[Finding]:
         followed, self._followed = self._followed, []

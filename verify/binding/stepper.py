@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from torch import Tensor
@@ -10,6 +10,7 @@ from torch import Tensor
 from verify.binding.finding import Finding
 from verify.binding.gradients import Kept, none_there
 from verify.binding.look import Look
+from verify.binding.memory import plain
 from verify.binding.movement import Movement, Named
 from verify.binding.subjects import Owner, unwrapped
 
@@ -26,7 +27,7 @@ class Stepper:
         self.held: list[Named] = []
         self.shared: list[Named] = []
         self.last_round = 0
-        self._grads: list[Tensor | None] = []
+        self._smallest: list[Named] = []
         self._known: list[int] = []
         self._idle = 0
         self._movement, self._kept = Movement(), Kept()
@@ -35,29 +36,35 @@ class Stepper:
         """Take over the parameters of a look."""
         self.held = [(look.name(t) or look.called(number, g, i), t) for g, i, t in look.slots[number]]
         self._known = [i for i, (_, t) in enumerate(self.held) if id(t) in look.names]
+        self._movement.settle([self.held[i] for i in self._known])
+        self._smallest = sorted((pair for pair in self.held if plain(pair[1])), key=lambda pair: pair[1].numel())
         self.shared = [(name, t) for name, t in self.held if len(look.holders[id(t)]) > 1]
 
     def before(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any], round: int, unowned: list[Tensor], others: list[Stepper]
+        self,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        round: int,
+        unowned: list[Tensor],
+        others: Iterable[Stepper],
     ) -> Iterator[Finding]:
         closure = any(callable(value) for value in (*args[1:], *kwargs.values()))
         self.last_round = round
-        self._grads = grads = [tensor.grad for _, tensor in self.held]
+        grads = [tensor.grad for _, tensor in self.held]
         if closure or any(grad is not None for grad in grads):
             self._idle = 0
         elif grads:
             self._idle += 1
             elsewhere = any(tensor.grad is not None for tensor in unowned)
-            working = any(tensor.grad is not None for other in others for _, tensor in other.held)
+            working = any(tensor.grad is not None for other in others if other is not self for _, tensor in other.held)
             yield none_there(self.owner.name, self._idle > 1 and not working, elsewhere)
         if not closure:  # which may compute gradients of its own
-            self._movement.before([(*self.held[i], grads[i]) for i in self._known], round)
-        yield from self._kept.before(self.held, grads)
+            self._movement.before([grads[i] for i in self._known], round)
+        yield from self._kept.before()
 
     def after(self) -> Iterator[Finding]:
         yield from self._movement.after()
-        self._kept.after(self._grads)
-        self._grads = []
+        self._kept.after(self._smallest)
 
     def takes_over(self, look: Look, round: int, steppers: dict[int, Stepper]) -> Iterator[Finding]:
         """An optimizer that was not given steps what another holds, which rests, and a scheduler drives that one."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import chain
-from operator import is_
+from operator import attrgetter, is_, methodcaller
 from typing import Any
 
 from torch import Tensor
@@ -11,13 +11,17 @@ from torch import Tensor
 from verify.binding.look import Look
 from verify.binding.memory import leaf, plain
 
+_values, _address = methodcaller("values"), methodcaller("data_ptr")
+_flags = attrgetter("requires_grad", "is_leaf", "dtype", "device")
+
 
 class Track:
     """What the last look saw, as flat lists. Holds strong references; ids of what it holds are not used again."""
 
     def __init__(self, look: Look, before: Track | None = None):
         self._look = look
-        self._modules = [module for _, module in look.modules]
+        modules = [module for _, module in look.modules]
+        self._tables = [m._parameters for m in modules] + [m._modules for m in modules]
         self._tensors = [t for _, t in look.tensors]
         self._plain = [t for t in self._tensors if plain(t)]
         self._children = self._registered()
@@ -57,22 +61,19 @@ class Track:
         return moved if 2 * len(moved) <= sum(id(t) in held for t in self._plain) else []
 
     def _registered(self) -> list[Any]:
-        tables = [m._parameters for m in self._modules] + [m._modules for m in self._modules]
-        return list(chain.from_iterable(table.values() for table in tables)) + list(self._look.subjects.roots.values())
+        return [*chain.from_iterable(map(_values, self._tables)), *self._look.subjects.roots.values()]
 
     def _slots(self) -> list[Tensor]:
         return [p for owner in self._look.owners for group in owner.optimizer.param_groups for p in group["params"]]
 
     def _kind(self) -> list[Any]:
-        return (
-            [t.requires_grad for t in self._tensors]
-            + [t.dtype for t in self._tensors]
-            + [t.device for t in self._tensors]
-            + [leaf(t) for t in self._tensors]
-        )
+        try:
+            return list(map(_flags, self._tensors))
+        except RuntimeError:  # of a view that was overwritten, as `leaf` knows
+            return [(t.requires_grad, leaf(t), t.dtype, t.device) for t in self._tensors]
 
     def _memory(self) -> list[int]:
-        return [t.data_ptr() for t in self._plain]
+        return list(map(_address, self._plain))
 
     def _rates(self) -> list[bool]:
         """For every scheduler, whether the groups have the rates that it set last."""

@@ -21,6 +21,8 @@ def averaged(look: Look, names: Iterable[str]) -> list[str]:
 
 def copies(look: Look, missing: dict[str, Tensor]) -> dict[str, list[str]]:
     """For every given model that is a copy, by names and shapes, of another that is trained, its missing parameters."""
+    if len(look.subjects.roots) < 2:
+        return {}
     shapes = {root: _shapes(item) for root, item in look.subjects.roots.items() if isinstance(item, Module)}
     trained = {root: _trained(look, root) for root in shapes}
     found: dict[str, list[str]] = {}

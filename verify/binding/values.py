@@ -32,18 +32,26 @@ def _evenly(count: int, device: torch.device) -> Tensor:
 
 
 def differ(before: Sequence[Tensor | None], after: Iterable[Tensor | None]) -> list[int]:
-    """Indices of the samples that changed. One comparison for all of a dtype and device, as reading it waits for a GPU."""
+    """Indices of the samples that changed. A GPU is asked once for all of a dtype, as reading it waits for it."""
     kinds: dict[tuple[torch.dtype, torch.device], list[tuple[int, Tensor, Tensor]]] = {}
-    for index, (a, b) in enumerate(zip(before, after, strict=True)):
-        if a is not None and b is not None and a.dtype == b.dtype and a.device == b.device and a.shape == b.shape:
-            kinds.setdefault((a.dtype, a.device), []).append((index, a, b))
     changed: list[int] = []
+    for index, (a, b) in enumerate(zip(before, after, strict=True)):
+        if a is None or b is None or a.dtype != b.dtype or a.device != b.device or a.shape != b.shape:
+            continue
+        if not a.is_cpu:
+            kinds.setdefault((a.dtype, a.device), []).append((index, a, b))
+        elif not torch.equal(a, b) and _moved(a, b).any():
+            changed.append(index)
     for rows in kinds.values():
-        a, b = torch.cat([row[1] for row in rows]), torch.cat([row[2] for row in rows])
-        moved = ((a != b) & (a == a)).tolist()  # what was nan before says nothing
+        moved = _moved(torch.cat([row[1] for row in rows]), torch.cat([row[2] for row in rows])).tolist()
         start = 0
         for index, was, _ in rows:
             if any(moved[start : start + len(was)]):
                 changed.append(index)
             start += len(was)
     return sorted(changed)
+
+
+def _moved(before: Tensor, after: Tensor) -> Tensor:
+    """Which elements changed; what was nan before says nothing."""
+    return (before != after) & (before == before)

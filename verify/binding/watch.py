@@ -74,6 +74,8 @@ class Watch:
         self._adopted: tuple[Owner, ...] = ()
         self._round: set[int] = set()
         self._rounds = 0
+        self._last: int | None = None  # the optimizer that stepped last,
+        self._closing: int | None = None  # and last in the round before
         self._changed = False
         self._between, self._used_twice = Between(), UsedTwice()
         self._rebound: set[int] = set()
@@ -155,9 +157,11 @@ class Watch:
             return
         if not self._round or id(optimizer) in self._round:
             self._start_round()
+        else:
+            self._between.forget()
         self._round.add(id(optimizer))
-        elsewhere = self._unowned
-        found = list(stepper.before(args, kwargs, self._rounds, elsewhere, self._others(stepper)))
+        self._last = id(optimizer)
+        found = list(stepper.before(args, kwargs, self._rounds, self._unowned, self._steppers.values()))
         if stepper.shared:
             found += self._used_twice.before(id(optimizer), stepper.shared, stepper.owner.name)
         found += stepper.takes_over(self._current, self._rounds, self._steppers)
@@ -171,7 +175,8 @@ class Watch:
         found = list(stepper.after())
         if stepper.shared:
             self._used_twice.after(id(optimizer), stepper.shared)
-        self._between.after(self._followed, self._rounds)
+        if self._closing in (id(optimizer), None):
+            self._between.after(self._followed, self._rounds)
         if found:
             self._report(found)
 
@@ -179,6 +184,7 @@ class Watch:
         """The first step of a round: every optimizer steps at most once in one."""
         self._round.clear()
         self._rounds += 1
+        self._closing = self._last
         found = list(self._between.before())
         if self._changed or self._rounds % RARELY == 2 or self._track.changed():
             self._look()
@@ -198,9 +204,6 @@ class Watch:
             "it is the same parameter with other memory, as after p.data = source or vector_to_parameters: later steps write into "
             "the source. To copy, write: with torch.no_grad(): p.copy_(source).",
         )
-
-    def _others(self, stepper: Stepper) -> list[Stepper]:
-        return [other for other in self._steppers.values() if other is not stepper]
 
     def _meet(self, optimizer: Any) -> Stepper | None:
         """An optimizer that was not given: taken in when it holds parameters of the model."""

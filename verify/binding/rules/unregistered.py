@@ -21,6 +21,7 @@ DERIVED = ("_orig", "_g", "_v")
 FSDP = "_fsdp_wrapped_module"  # FSDP1 leaves views of its flat parameter in the place of parameters
 # these keep lists of the parameters inside them
 KEEPERS = frozenset({"DistributedDataParallel", "FullyShardedDataParallel"})
+HOLDERS = (Tensor, Module, list, tuple, set, frozenset, dict)
 DEPTH = 4
 
 
@@ -32,7 +33,11 @@ def unregistered(look: Look) -> Iterator[Finding]:
         if type(module).__name__ in KEEPERS:
             continue
         for key, value in module.__dict__.items():
-            if key in OWN or any(f"{key}{end}" in module._parameters for end in DERIVED):
+            if (
+                key in OWN
+                or not isinstance(value, HOLDERS)
+                or any(f"{key}{end}" in module._parameters for end in DERIVED)
+            ):
                 continue
             for path, tensor in _tensors(value, key, modules, DEPTH):
                 name = stripped(f"{prefix}.{path}" if prefix else path)

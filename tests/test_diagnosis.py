@@ -19,6 +19,10 @@ NAMED = {
     "adam.AmsgradAfterCorrection": "maximum.after_correction.max_exp_avg_sq",
     "adamw.DecayAfterStep": "decay.after_step",
     "adamw.DecayWithoutLr": "decay.without_lr",
+    "adamw.DecayExponential": "decay.exponential",
+    "sgd.MomentumForDampening": "dampening.of_keep.momentum_buffer",
+    "nadam.ThisProductIsNext": "product.with.mu_ahead.p",
+    "radam.StandsStillAtFirst": "branch.still.otherwise",
 }
 
 

@@ -17,12 +17,16 @@ from reference.lowering.array import lower_to_arrays
 from reference.rounding import FACTOR, PRECISIONS
 from reference.rule import Step as RuleStep
 from reference.rule import unset_symbol
+from reference.variants import differs
+from reference.variants.difference import evaluate
 from verify.driver import numbers, quiet
 from verify.lanes import DTYPES, as_float64, fill
 from verify.program import AddGroup, Edit, Program, Repeat, Schedule, Step
 from verify.subject import LoadedSubject
 
 MOST_LANES = 192
+# a sketch has no allowances of its own: it must be this many times outside the rule's
+SURELY = 2.0**10
 
 
 @dataclass
@@ -82,10 +86,27 @@ class Walker:
         return dict(zip(self.step.outputs, found, strict=True))
 
 
-def tells_apart(loaded: LoadedSubject, program: Program, rule, variant) -> bool:
+class Sketch(Walker):
+    """A rule's step in plain float64, without allowances: nothing has to be generated for it."""
+
+    def __init__(self, step: RuleStep, dtype: str):
+        self.step = step
+        self.precision = PRECISIONS[dtype]
+        self.state = {}
+
+    def results(self, v: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+        known = {symbol: v[symbol.name] for symbol in self.step.is_scalar if symbol.name in v}
+        after = evaluate(self.step.assignments, known)
+        return {name: (after[self.step.new_symbol(name)], None) for name in self.step.outputs}
+
+
+def tells_apart(loaded: LoadedSubject, program: Program, rule, variant, sketched: bool = False) -> bool:
     """Whether a subject that follows ``variant`` would be refuted by this program.
 
     Programs with other operations than steps, edits and schedules are cut off at the first such one.
+
+    Args:
+        sketched: whether a quick look is enough, which says so only of what is far outside.
     """
     try:
         steps = [(rule.step(o), variant.step(o)) for o in map(program.options_of, range(len(program.groups)))]
@@ -94,7 +115,7 @@ def tells_apart(loaded: LoadedSubject, program: Program, rule, variant) -> bool:
     values = [dict(rule.defaults) | loaded.fixed | numbers(g) for g in program.groups]
     late = program.late_groups
     with quiet():
-        tracks = [_Track(p, program, *steps[p.group]) for p in program.parameters]
+        tracks = [_Track(p, program, *steps[p.group], sketched) for p in program.parameters]
         for op in program.operations:
             if isinstance(op, Edit) and op.name in loaded.options:
                 return False
@@ -119,12 +140,14 @@ def tells_apart(loaded: LoadedSubject, program: Program, rule, variant) -> bool:
 class _Track:
     """One parameter of the variant's walk, judged by the rule."""
 
-    def __init__(self, spec, program: Program, rule: RuleStep, variant: RuleStep):
+    def __init__(self, spec, program: Program, rule: RuleStep, variant: RuleStep, sketched: bool):
         self.group, self.shape = spec.group, spec.shape
         self.real = str(DTYPES[program.dtype].to_real() if DTYPES[program.dtype].is_complex else DTYPES[program.dtype])
         self.dtype = self.real.removeprefix("torch.")
         self.p = as_float64(fill(spec.initial, spec.shape, DTYPES[program.dtype]))[:MOST_LANES].copy()
-        self.rule, self.variant = Walker(rule, self.dtype), Walker(variant, self.dtype)
+        self.rule = Walker(rule, self.dtype)
+        self.variant = Sketch(variant, self.dtype) if sketched else Walker(variant, self.dtype)
+        self.margin = SURELY if sketched else 1.0
         self.shared = {s.name for s in rule.state} & {s.name for s in variant.state}
         self.gradient: np.ndarray | None = None
         self.count = 0
@@ -162,7 +185,7 @@ class _Track:
         (a, a_error), (b, b_error) = one, other
         # where the variant is not even finite, the rule's own allowance is all that counts
         own = np.where(np.isfinite(a), 0.0 if a_error is None else a_error, 0.0)
-        allowed = own + np.asarray(0.0 if b_error is None else b_error)
+        allowed = self.margin * (own + np.asarray(0.0 if b_error is None else b_error))
         size = (
             np.abs(b)
             + np.abs(self.p if name == "p" else b)
@@ -188,26 +211,16 @@ def measure(loaded: LoadedSubject, programs: Iterable[Program], variants) -> Pow
             left[variant.name] = variant
         else:
             power.elsewhere += 1
-    for program in programs:
-        if not left:
-            break
-        for name in [n for n, v in left.items() if tells_apart(loaded, program, loaded.rule, v.rule)]:
-            del left[name]
+    programs = list(programs)
+    for sketched in (True, False):
+        for program in programs:
+            for name in [n for n, v in left.items() if tells_apart(loaded, program, loaded.rule, v.rule, sketched)]:
+                del left[name]
     power.missed = dict.fromkeys(left, "no program of this run tells it apart")
     return power
 
 
 def concerns(loaded: LoadedSubject, variant) -> bool:
     """Whether a variant differs from the rule in anything that the subject offers."""
-    rule = loaded.rule
-    fixed = {h.symbol: value for h in rule.hyperparameters if (value := loaded.fixed.get(h.name)) is not None}
-    for options in rule.choices():
-        if any(options[o.name] != o.default for o in rule.options if o.name not in loaded.options):
-            continue
-        if _equations(rule.step(options), fixed) != _equations(variant.step(options), fixed):
-            return True
-    return False
-
-
-def _equations(step: RuleStep, fixed: Mapping) -> tuple:
-    return tuple((a.name, a.expression.subs(fixed) if fixed else a.expression) for a in step.assignments)
+    offers_all = not loaded.fixed and all(o.name in loaded.options for o in loaded.rule.options)
+    return offers_all or differs(loaded.rule, variant, loaded.fixed, loaded.options)

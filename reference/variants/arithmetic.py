@@ -142,6 +142,21 @@ def branch_edits(e: Equations) -> Iterator[Edit]:
     """Cases that depend on how large something is, never or always taken."""
     for a in e.assignments:
         yield from _choices(e, a.name, equal=False)
+    yield from _standing_still(e)
+
+
+def _standing_still(e: Equations) -> Iterator[Edit]:
+    """Cases in which the parameter does not move."""
+    for node in e.nodes("p", Piecewise):
+        for k, (value, condition) in enumerate(node.args):
+            if value == 0 or value.has(PARAMETER):
+                continue
+            still = Piecewise(*((0 if j == k else v, c) for j, (v, c) in enumerate(node.args)), evaluate=False)
+            last = f"no case but {' and '.join(spoken(c) for _, c in node.args[:-1])}"
+            text = last if condition == sympy.true else f"the case {spoken(condition)}"
+            name = "otherwise" if condition == sympy.true else compact(condition)
+            sentence = f"the parameter moves in {text}" if condition == sympy.true else f"nothing is moved in {text}"
+            yield Edit(f"branch.still.{name}", sentence, e.swap({node: still}, ["p"]))
 
 
 def _choices(e: Equations, name: str, equal: bool) -> Iterator[Edit]:

@@ -100,7 +100,7 @@ WRONG: tuple[Specimen, ...] = (
     *_wrong(
         "adamw",
         "adamw",
-        rule_step="DecayAfterStep DecayWithoutLr DecayTimesLrTwice DecayGrows DecayCoupled "
+        rule_step="DecayAfterStep DecayExponential DecayWithoutLr DecayTimesLrTwice DecayGrows DecayCoupled "
         "DecayDivided DecayBiasCorrected DecayOnlyWithGradient DecaySparesVectors",
         rule_arguments="DecayThrownAway",
     ),
@@ -132,7 +132,7 @@ WRONG: tuple[Specimen, ...] = (
         rule_step="DampenedAtFirstStep BufferStartsAtZero DampensMomentum "
         "DampenedWithoutMomentum MomentumOnGradient MomentumAsAverage NesterovWithoutGradient "
         "NesterovMomentumTwice NesterovOldBuffer LrInsideVelocity DecayTwice "
-        "MaximizeFlipsDecay",
+        "MaximizeFlipsDecay MomentumForDampening",
         rule_state="DecayAfterMomentum MaximizeFlipsStep",
         rule_arguments="DampeningIgnored NesterovIgnored DecayIgnored",
     ),
@@ -182,7 +182,8 @@ WRONG: tuple[Specimen, ...] = (
     *_wrong(
         "nadam",
         "nadam",
-        rule_step="EpsInsideRoot MuTwice ProductStartsAtZero NextProductIsThis MuNextIsThis MuOneStepLate",
+        rule_step="EpsInsideRoot MuTwice ProductStartsAtZero NextProductIsThis ThisProductIsNext MuNextIsThis "
+        "MuOneStepLate",
         rule_state="ProductNotKept",
         rule_arguments="MomentumDecayIgnored",
     ),
@@ -190,7 +191,7 @@ WRONG: tuple[Specimen, ...] = (
         "radam",
         "radam",
         rule_step="EpsAfterCorrection NeverRectified RectifiedFromFour RectifierWithoutRoot "
-        "RectifierMissing UnrectifiedUncorrected DecayDecoupled",
+        "RectifierMissing UnrectifiedUncorrected DecayDecoupled StandsStillAtFirst",
     ),
     *_wrong(
         "rprop",

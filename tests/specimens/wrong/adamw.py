@@ -1,5 +1,7 @@
 """Wrong weight decay in Adam and AdamW: every class says in ``update`` what it does."""
 
+import math
+
 import torch
 
 
@@ -40,6 +42,14 @@ class _AdamW(torch.optim.Optimizer):
 
     def update(self, p, g, state, group, lr, wd):
         p.mul_(1 - lr * wd)
+        p.addcdiv_(*_quotient(g, state, group), value=-lr)
+
+
+class DecayExponential(_AdamW):
+    """The parameter is multiplied by exp(-lr weight_decay), to which 1 - lr weight_decay is only near."""
+
+    def update(self, p, g, state, group, lr, wd):
+        p.mul_(math.exp(-lr * wd))
         p.addcdiv_(*_quotient(g, state, group), value=-lr)
 
 

@@ -115,3 +115,11 @@ class MomentumDecayIgnored(_NAdam):
 
     def mus(self, b1, t, decay):
         return super().mus(b1, t, 4e-3)
+
+
+class ThisProductIsNext(_NAdam):
+    """The gradient is corrected by the product up to the next step, as the first moment is."""
+
+    def products(self, stored, mu, mu_next):
+        stored *= mu
+        return stored.item() * mu_next, stored.item() * mu_next

@@ -109,3 +109,10 @@ class DecayDecoupled(_RAdam):
     def decay(self, p, g, lr, wd):
         p.mul_(1 - lr * wd)
         return g
+
+
+class StandsStillAtFirst(_RAdam):
+    """No step is taken until the variance is tractable."""
+
+    def unrectified(self, m, c1):
+        return 0 * m

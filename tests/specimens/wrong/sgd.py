@@ -176,3 +176,10 @@ class MaximizeFlipsStep(_SGD):
         sign = -1 if group["maximize"] else 1
         g = g + sign * group["weight_decay"] * p
         p.sub_(group["lr"] * sign * self.direction(g, state, group))
+
+
+class MomentumForDampening(_SGD):
+    """What is new enters the momentum buffer with 1 - momentum, where it must be 1 - dampening."""
+
+    def accumulate(self, buffer, g, momentum, dampening):
+        buffer.mul_(momentum).add_(g, alpha=1 - momentum)

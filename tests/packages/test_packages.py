@@ -112,7 +112,6 @@ LABML = {
 PYTORCH_OPTIMIZER = {
     VALIDATION: NAN_TAKEN,
     COPIES: LOST,
-    "contract.repr": "str() is the name of the class alone: a choice, not a mistake",
 }
 
 PACKAGES = (
@@ -252,7 +251,84 @@ PACKAGES = (
         findings={"rule.step": COMPLEX_SQUARE, "rule.state": COMPLEX_SQUARE},
         also=EVERYWHERE,
     ),
+    Case(
+        "torch_optimizer",
+        "torch_optimizer.DiffGrad",
+        "diffgrad_eps_hat",
+        arguments={"weight_decay": 0.0},
+        dtypes=("float32",),
+        further=TORCH_OPTIMIZER,
+    ),
+    Case(
+        "torch_optimizer",
+        "torch_optimizer.QHAdam",
+        "qhadam_weighted",
+        arguments={"weight_decay": 0.0, "decouple_weight_decay": False},
+        dtypes=("float32",),
+        further=TORCH_OPTIMIZER,
+        also=("rule.arguments",),
+    ),
+    Case(
+        "torch_optimizer",
+        "torch_optimizer.AdaBound",
+        "adabound",
+        dtypes=("float32",),
+        findings={"groups.late": "a group that is added later is never stepped: zip stops at the lrs of construction"},
+        further=TORCH_OPTIMIZER
+        | {
+            COPIES: "the lrs of construction are an attribute, which torch's __getstate__ leaves out",
+            "state.complete": "the lrs of construction are not in the state dict: a resumed run scales from another lr",
+            "contract.tensor_lr": "the lr of construction is the tensor itself: set in place it changes too",
+            "contract.schedulers": "the band scales from the lr of construction, whatever it was at the first step",
+        },
+        also=("groups.meetings",),
+    ),
+    Case(
+        "torch_optimizer",
+        "torch_optimizer.AggMo",
+        "aggmo",
+        arguments={"weight_decay": 0.0},
+        dtypes=("float32",),
+        findings={EDITS: "buffers are kept under the values of betas: an edited beta has none, equal ones share one"},
+        further=TORCH_OPTIMIZER | {"contract.schedulers": "the same, when CyclicLR moves the first beta"},
+        also=("groups.*", "rule.counter"),
+    ),
+    Case(
+        "torch_optimizer",
+        "torch_optimizer.Yogi",
+        "yogi_corrected",
+        dtypes=("float32",),
+        findings={
+            "rule.step": "a parameter without any gradient moves, for the first moment starts above zero",
+            "rule.state": "the first moment starts at the initial accumulator too",
+        },
+        further=TORCH_OPTIMIZER,
+        also=EVERYWHERE,
+    ),
+    Case(
+        "torch_optimizer",
+        "torch_optimizer.MADGRAD",
+        "madgrad_shifted",
+        arguments={"weight_decay": 0.0},
+        dtypes=("float32",),
+        findings={LATE: GROUP_COUNT},
+        further=TORCH_OPTIMIZER
+        | {
+            COPIES: "a copy takes no further group: state is made in the constructor, as R01 has it for Adagrad",
+            "contract.construction": "the same: a group that is added later ends in KeyError",
+        },
+        also=("groups.*", "state.dtypes", "contract.zero_grad", "contract.neighbours"),
+    ),
     # -- pytorch-optimizer -------------------------------------------------------------------------
+    Case(
+        "pytorch_optimizer",
+        "pytorch_optimizer.Tiger",
+        "tiger",
+        arguments={"fixed_decay": False, "weight_decouple": True, "maximize": False},
+        dtypes=("float32",),
+        further=PYTORCH_OPTIMIZER,
+        also=COPIED,
+    ),
     Case(
         "pytorch_optimizer",
         "pytorch_optimizer.Lion",

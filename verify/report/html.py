@@ -13,7 +13,7 @@ from verify.report.grid import HEAT, SHORT, Grid, heat
 from verify.report.mathml import mathml
 from verify.report.page import render, shown
 from verify.report.scripts import script_text
-from verify.report.terminal import MARKS, combined, grouped_findings
+from verify.report.terminal import MARKS, combined, grouped_findings, same_program
 from verify.report.told import cell_name, how_to_see
 
 # longer programs are in the replay file
@@ -39,7 +39,7 @@ def html(certificate: Certificate, folder: Path | None = None) -> str:
         grid=Grid.of(certificate),
         combined=combined,
         cells=[_plain(cell) for cell in certificate.cells],
-        findings=[_finding(first, others, numbers, folder) for first, others in grouped_findings(certificate)],
+        findings=_findings(certificate, numbers, folder),
         expected=[
             (reason, issue, records, [_finding(r, [], numbers, folder) for r in records])
             for (reason, issue), records in _by_reason(certificate.expected).items()
@@ -59,7 +59,6 @@ def fragment(certificate: Certificate) -> str:
         place: [[c for c in cells if (c.device, c.implementation) == place and c.dtype == dtype] for dtype in dtypes]
         for place in dict.fromkeys((c.device, c.implementation) for c in cells)
     }
-    findings = [_finding(first, others, {}, None) for first, others in grouped_findings(certificate)]
     return render(
         "fragment.html",
         certificate=certificate,
@@ -68,7 +67,7 @@ def fragment(certificate: Certificate) -> str:
         dtypes=dtypes,
         rows=rows,
         combined=combined,
-        findings=findings,
+        findings=_findings(certificate, {}, None),
     )
 
 
@@ -101,6 +100,20 @@ def _plain(cell: Cell) -> dict[str, Any]:
     }
 
 
+def _findings(
+    certificate: Certificate, numbers: dict[tuple[str, str, str, str], int], folder: Path | None
+) -> list[dict[str, Any]]:
+    """Each finding once; under it those of other checks that the same program shows."""
+    told: dict[tuple[str, str], dict[str, Any]] = {}
+    for first, others in grouped_findings(certificate):
+        finding = _finding(first, others, numbers, folder)
+        main = told.setdefault(same_program(first), finding)
+        if main is not finding:
+            main["also"].append(finding)
+            main["cells"] += finding["cells"]
+    return list(told.values())
+
+
 def _finding(
     first: FindingRecord,
     others: list[FindingRecord],
@@ -124,6 +137,7 @@ def _finding(
         "commands": list(how_to_see(first)),
         "program": program,
         "script": script_text(first.script, folder) if first.script and folder else "",
+        "also": [],
     }
 
 

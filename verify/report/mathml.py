@@ -12,11 +12,10 @@ from xml.etree import ElementTree as ET
 from markupsafe import Markup, escape
 
 NAMESPACE = "{http://www.w3.org/1998/Math/MathML}"
-ELEMENTS = set(
-    "math mrow mi mn mo mtext mspace mfrac msqrt mroot msub msup msubsup munder mover munderover mtable mtr mtd mstyle "
-    "mpadded mphantom".split()
+ELEMENT = re.compile(
+    "math|mrow|mi|mn|mo|mtext|mspace|mfrac|msqrt|mroot|msub|msup|msubsup|munder|mover|munderover|mtable|mtr|mtd|mstyle"
 )
-ATTRIBUTES = set("display displaystyle stretchy fence form accent mathvariant width linethickness".split())
+ATTRIBUTE = re.compile("display|displaystyle|stretchy|fence|form|accent|mathvariant|width")
 # converting costs more than linear time
 MOST_CHARACTERS = 20_000
 
@@ -27,7 +26,7 @@ def mathml(latex: str) -> Markup:
 
     if len(latex) <= MOST_CHARACTERS:
         try:
-            tree = ET.fromstring(convert(_plain(latex), display="block"))
+            tree = ET.fromstring(convert(latex, display="block"))
         except Exception:  # whatever a converter says to what is no LaTeX
             return _as_text(latex)
         if _is_mathematics(tree):
@@ -35,18 +34,13 @@ def mathml(latex: str) -> Markup:
     return _as_text(latex)
 
 
-def _plain(latex: str) -> str:
-    # a starred environment makes no equation numbers, and neither does MathML
-    return re.sub(r"\\(begin|end)\{align\*\}", r"\\\1{align}", latex)
-
-
 def _is_mathematics(tree: ET.Element) -> bool:
     """Whether all is mathematics; names lose their namespace and foreign attributes are removed on the way."""
     for element in tree.iter():
         element.tag = element.tag.removeprefix(NAMESPACE)
-        if element.tag not in ELEMENTS:
+        if not ELEMENT.fullmatch(element.tag):
             return False
-        element.attrib = {k: v for k, v in element.attrib.items() if k in ATTRIBUTES}
+        element.attrib = {k: v for k, v in element.attrib.items() if ATTRIBUTE.fullmatch(k)}
     return tree.tag == "math"
 
 

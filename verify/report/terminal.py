@@ -94,10 +94,10 @@ def findings(certificate: Certificate) -> list[str]:
     told: dict[tuple[str, str], list[str]] = {}
     groups = grouped_findings(certificate)
     for first, _ in groups:
-        told.setdefault(_same_program(first), []).append(first.check)
+        told.setdefault(same_program(first), []).append(first.check)
     lines: list[str] = []
     for first, others in groups:
-        checks = told[_same_program(first)]
+        checks = told[same_program(first)]
         if first.check == checks[0]:
             places = [f"{f.dtype}/{f.implementation}" for f in others]
             lines += ["", *finding_lines(first, places, checks[1:])]
@@ -112,7 +112,8 @@ def grouped_findings(certificate: Certificate) -> list[tuple[FindingRecord, list
     return [(first, others) for first, *others in groups.values()]
 
 
-def _same_program(finding: FindingRecord) -> tuple[str, str]:
+def same_program(finding: FindingRecord) -> tuple[str, str]:
+    """Equal for findings of different checks that the same program shows."""
     return _kind(finding.message), _smallest(finding.message) or finding.check
 
 

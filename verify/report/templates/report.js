@@ -1,4 +1,3 @@
-
 "use strict";
 const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 const make = (tag, attributes = {}, ...children) => {
@@ -67,7 +66,7 @@ addEventListener("afterprint", () => { opened.splice(0).forEach((details) => { d
 
 // ---- the plot of a cell: error and allowance over magnitude, both in powers of ten
 
-const WIDTH = 560, HEIGHT = 270, LEFT = 58, RIGHT = 12, TOP = 12, BOTTOM = 58;
+const HEIGHT = 270, LEFT = 58, RIGHT = 12, TOP = 12, BOTTOM = 58;
 const power = (n) => "10" + [...String(n)].map((c) => (c === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[c])).join("");
 
 function draw(tag, attributes, text) {
@@ -78,19 +77,20 @@ function draw(tag, attributes, text) {
 }
 
 function ticks(low, high) {
-  const step = Math.max(1, Math.ceil((high - low) / 6));
+  const step = [1, 2, 5, 10, 20, 50].find((size) => (high - low) / size <= 6) ?? 100;
   const found = [];
   for (let n = Math.ceil(low / step) * step; n <= high; n += step) found.push(n);
   return found;
 }
 
 function plot(cell) {
+  const WIDTH = Math.min(560, innerWidth - 40);
   const points = cell.curve.filter(([, , allowance]) => allowance > 0);
   if (!points.length) return null;
   const magnitude = ([binade]) => (binade - 0.5) * Math.log10(2);
   const heights = points.flatMap(([, error, allowance]) => (error > 0 ? [error, allowance] : [allowance])).map(Math.log10);
-  let [x0, x1] = [Math.min(...points.map(magnitude)) - 0.3, Math.max(...points.map(magnitude)) + 0.3];
-  let [y0, y1] = [Math.floor(Math.min(...heights)) - 0.5, Math.ceil(Math.max(...heights)) + 0.2];
+  const [x0, x1] = [Math.min(...points.map(magnitude)) - 0.3, Math.max(...points.map(magnitude)) + 0.3];
+  const [y0, y1] = [Math.floor(Math.min(...heights)) - 0.5, Math.ceil(Math.max(...heights)) + 0.2];
   const x = (value) => LEFT + ((value - x0) / (x1 - x0)) * (WIDTH - LEFT - RIGHT);
   const y = (value) => HEIGHT - BOTTOM - ((value - y0) / (y1 - y0)) * (HEIGHT - TOP - BOTTOM);
   const floor = HEIGHT - BOTTOM;

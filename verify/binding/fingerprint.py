@@ -13,10 +13,9 @@ import torch
 from torch import Tensor
 
 from verify.binding.finding import Finding
-from verify.binding.look import Look
+from verify.binding.look import Look, entries
 from verify.binding.memory import shape
 from verify.binding.names import same, stripped
-from verify.binding.rules.state import entries
 from verify.binding.subjects import Owner
 
 KEY = "optim_verify"

@@ -89,6 +89,11 @@ class Look:
         return [(name, t) for name, t in self.parameters.items() if self.names[id(t)][0] == name]
 
     @cached_property
+    def entries(self) -> list[dict[int, dict[str, Any]]]:
+        """For every optimizer, its state by the id of the parameter."""
+        return [entries(owner) for owner in self.owners]
+
+    @cached_property
     def held(self) -> list[tuple[str, Tensor]]:
         """Every tensor that an optimizer holds, once, with what to call it."""
         found: dict[int, tuple[str, Tensor]] = {}
@@ -119,3 +124,14 @@ def recorded_name(group: Mapping[str, Any], position: int) -> str | None:
     if isinstance(names, (list, tuple)) and position < len(names) and isinstance(names[position], str):
         return stripped(names[position])
     return None
+
+
+def state_of(owner: Owner) -> dict[Any, Any]:
+    """Its state, which reading must not change: it is a defaultdict."""
+    state = getattr(owner.optimizer, "state", None)
+    return state if isinstance(state, dict) else {}
+
+
+def entries(owner: Owner) -> dict[int, dict[str, Any]]:
+    """State by the id of its parameter. A look-up by the tensor compares it with numbers, if one is its id."""
+    return {id(k): v for k, v in state_of(owner).items() if isinstance(k, Tensor) and isinstance(v, dict)}

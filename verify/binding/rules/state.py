@@ -9,10 +9,9 @@ import torch
 from torch import Tensor
 
 from verify.binding.finding import Finding
-from verify.binding.look import Look
+from verify.binding.look import Look, state_of
 from verify.binding.memory import overlapping, shape
 from verify.binding.strangers import described
-from verify.binding.subjects import Owner
 
 # state of torch.optim that has one element for every element of the parameter
 ELEMENTWISE = frozenset(
@@ -37,7 +36,7 @@ def stale_state(look: Look) -> Iterator[Finding]:
     for number, owner in enumerate(look.owners):
         held = {id(t) for _, _, t in look.slots[number]}
         usual = type(owner.optimizer).state_dict is torch.optim.Optimizer.state_dict
-        for position, key in enumerate(_state(owner)):
+        for position, key in enumerate(state_of(owner)):
             if isinstance(key, Tensor) and id(key) not in held:
                 was = look.memory.names.get(id(key), (None, None))[1]
                 name = look.name(key) or was or f"entry {position} of optimizer.state"
@@ -54,7 +53,7 @@ def stale_state(look: Look) -> Iterator[Finding]:
 def state_key(look: Look) -> Iterator[Finding]:
     for number, owner in enumerate(look.owners):
         ids = {id(t): t for _, _, t in look.slots[number]}
-        for key in _state(owner):
+        for key in state_of(owner):
             if type(key) is int and key in ids:
                 yield Finding(
                     "state-key",
@@ -68,7 +67,7 @@ def state_mismatch(look: Look) -> Iterator[Finding]:
     for number, owner in enumerate(look.owners):
         if not type(owner.optimizer).__module__.startswith("torch.optim"):
             continue
-        kept = entries(owner)
+        kept = look.entries[number]
         for group, position, tensor in look.slots[number]:
             for key, value in kept.get(id(tensor), {}).items():
                 if key in ELEMENTWISE and isinstance(value, Tensor) and value.ndim and shape(tensor) is not None:
@@ -101,26 +100,22 @@ def _mismatch(look: Look, number: int, slot: tuple[int, int, Tensor], key: str, 
 
 def shared_state(look: Look) -> Iterator[Finding]:
     """Tensors under different parameters, or in different optimizers, over one memory."""
-    found: list[tuple[str, int, int, Tensor]] = []
-    for number, slots in enumerate(look.slots):
-        kept = entries(look.owners[number])
-        for group, position, tensor in slots:
-            name = look.name(tensor) or look.called(number, group, position)
-            found += [
-                (f"{key} of {name} in {look.owners[number].name}", number, id(tensor), value)
-                for key, value in kept.get(id(tensor), {}).items()
-                if isinstance(value, Tensor) and value.ndim
-            ]
+    found = [
+        (number, tensor, key, value)
+        for number, slots in enumerate(look.slots)
+        for _, _, tensor in slots
+        for key, value in look.entries[number].get(id(tensor), {}).items()
+        if isinstance(value, Tensor) and value.ndim
+    ]
     if not found:
         return
-    parameters = [(name, -1, id(t), t) for name, t in look.tensors]
-    everything = found + parameters
+    everything = found + [(-1, tensor, "", tensor) for _, tensor in look.tensors]
     reported: set[tuple[int, int]] = set()
     for a, b in overlapping(value for *_, value in everything):
         if a >= len(found) or _buffer_of_several(everything[a][3], everything[b][3]):
             continue
-        (first, owner, parameter, _), (second, other, whose, _) = everything[a], everything[b]
-        if parameter == whose and other in (owner, -1):  # copies of a parameter that take its place, as in SAM
+        (owner, parameter, first, _), (other, whose, second, _) = everything[a], everything[b]
+        if parameter is whose and other in (owner, -1):  # copies of a parameter that take its place, as in SAM
             continue
         if (owner, other) in reported:
             continue
@@ -128,10 +123,15 @@ def shared_state(look: Look) -> Iterator[Finding]:
         yield Finding(
             "shared-state",
             "error",
-            first,
-            f"it shares memory with {second}, so the steps of one change the other: load_state_dict does not copy. Write: "
+            _whose(look, parameter),
+            f"its state {first!r} in {look.owners[owner].name} shares memory with "
+            f"{f'the state {second!r} of ' if second else ''}{_whose(look, whose)}, so the steps of one change the other: load_state_dict does not copy. Write: "
             "other.load_state_dict(copy.deepcopy(optimizer.state_dict())).",
         )
+
+
+def _whose(look: Look, tensor: Tensor) -> str:
+    return next(name for name, held in (*look.held, *look.tensors) if held is tensor)
 
 
 def _buffer_of_several(a: Tensor, b: Tensor) -> bool:
@@ -143,7 +143,7 @@ def state_value(look: Look) -> Iterator[Finding]:
     for number, owner in enumerate(look.owners):
         if type(owner.optimizer).load_state_dict is not torch.optim.Optimizer.load_state_dict:
             continue
-        kept = entries(owner)
+        kept = look.entries[number]
         for group, position, tensor in look.slots[number]:
             for key, value in kept.get(id(tensor), {}).items():
                 what = _lost(value)
@@ -158,6 +158,8 @@ def state_value(look: Look) -> Iterator[Finding]:
 
 def _lost(value: Any) -> str:
     """What load_state_dict, which rebuilds every iterable from a generator, makes of a value."""
+    if isinstance(value, (Tensor, int, float)):
+        return ""
     if isinstance(value, (str, bytes)):
         return f"{value!r}: load_state_dict brings back the text of a generator object instead"
     if isinstance(value, range) or (isinstance(value, tuple) and hasattr(value, "_fields")) or _is_array(value):
@@ -167,17 +169,6 @@ def _lost(value: Any) -> str:
 
 def _is_array(value: Any) -> bool:
     return type(value).__module__ == "numpy" and type(value).__name__ == "ndarray"
-
-
-def _state(owner: Owner) -> dict[Any, Any]:
-    """Its state, which reading must not change: it is a defaultdict."""
-    state = getattr(owner.optimizer, "state", None)
-    return state if isinstance(state, dict) else {}
-
-
-def entries(owner: Owner) -> dict[int, dict[str, Any]]:
-    """State by the id of its parameter. A look-up by the tensor compares it with numbers, if one is its id."""
-    return {id(k): v for k, v in _state(owner).items() if isinstance(k, Tensor) and isinstance(v, dict)}
 
 
 RULES = (stale_state, state_key, state_mismatch, shared_state, state_value)

@@ -47,6 +47,22 @@ def trains_a_gan():
 
 
 @benign()
+def trains_a_gan_whose_gradients_are_filled_with_zeros():
+    """The generator's backward goes through the discriminator, and may cancel what is there."""
+    generator, discriminator = net(), Discriminator()
+    g, d = adam(generator), adam(discriminator)
+    yield [generator, discriminator], [g, d]
+    for _ in range(40):
+        fake = generator(batch(generator))
+        d.zero_grad(set_to_none=False)
+        discriminator(fake.detach()).mean().backward()
+        d.step()
+        g.zero_grad(set_to_none=False)
+        (-discriminator(fake)).mean().backward()
+        g.step()
+
+
+@benign()
 def trains_a_wasserstein_gan_with_frozen_turns():
     generator, discriminator = net(), Discriminator()
     g, d = adam(generator), adam(discriminator)
@@ -419,3 +435,45 @@ def trains_a_buffer():
         optimizer.zero_grad()
         (model(batch(model)) * model.temperature).pow(2).sum().backward()
         optimizer.step()
+
+
+@benign()
+def brings_convolutions_into_another_memory_format():
+    model = nn.Sequential(
+        nn.Unflatten(1, (1, 2, 2)), nn.Conv2d(1, 4, 2), nn.Conv2d(4, 4, 1), nn.Flatten(), nn.Linear(4, 3)
+    )
+    optimizer = adam(model)
+    yield model, optimizer
+    train(model, optimizer)
+    model.to(memory_format=torch.channels_last)
+    train(model, optimizer)
+
+
+class LookaheadOptimizer(torch.optim.Optimizer):
+    """A wrapper that is an optimizer itself, and moves parameters after the step of the one inside."""
+
+    def __init__(self, base):
+        self.base, self.steps = base, 0
+        self.param_groups, self.defaults, self.state = base.param_groups, base.defaults, {}
+        self.slow = [[p.detach().clone() for p in group["params"]] for group in base.param_groups]
+
+    def zero_grad(self, set_to_none=True):
+        self.base.zero_grad(set_to_none)
+
+    def step(self, closure=None):
+        loss = self.base.step(closure)
+        self.steps += 1
+        if self.steps % 2 == 0:
+            with torch.no_grad():
+                for group, slow in zip(self.base.param_groups, self.slow, strict=True):
+                    for p, q in zip(group["params"], slow, strict=True):
+                        p.copy_(q.lerp_(p, 0.5))
+        return loss
+
+
+@benign()
+def looks_ahead_by_a_wrapper():
+    model = net()
+    optimizer = LookaheadOptimizer(adam(model))
+    yield model, optimizer
+    train(model, optimizer, steps=20)

@@ -112,7 +112,7 @@ class Kept:
 
         def finds(_: Tensor) -> None:
             found = sample(tensor.grad) if tensor.grad is not None else None
-            if found is None or self._values is None or not torch.equal(found, self._values):
+            if found is None or self._values is None or not found.any() or not torch.equal(found, self._values):
                 self._unbroken = False
 
         def leaves(_: Tensor) -> None:

@@ -114,6 +114,9 @@ def followed(look: Look) -> list[Named]:
     Averages and teachers are moved by hand, and parameters of two optimizers by the other one.
     """
     aside = {id(look.parameters[name]) for name in averaged(look, look.parameters)}
+    for owner in look.owners:
+        if len(owner.layers()) > 1:  # the wrapper may move them after the step
+            aside |= {id(t) for _, _, t in owner.slots()}
     for root in look.subjects.roots.values() if len(look.subjects.roots) > 1 else ():
         inside = list(root.parameters()) if isinstance(root, Module) else [root]
         if not any(id(t) in look.holders for t in inside):

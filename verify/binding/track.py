@@ -33,6 +33,7 @@ class Track:
         self._looked_at: set[int] = seen_before | {hash(tuple(self._kinds))}
         self._agree = self._rates()
         self._addresses = self._memory()
+        self._strides = [t.stride() for t in self._plain]
 
     def changed(self) -> bool:
         """Whether parameters, sub-modules, groups, flags, dtypes, devices or agreement with the schedulers are others."""
@@ -57,6 +58,8 @@ class Track:
         self._addresses = now
         if not moved:
             return []
+        strides = dict(zip(map(id, self._plain), self._strides, strict=True))
+        moved = [t for t in moved if t.stride() == strides[id(t)]]  # else it was brought into another memory format
         held = {id(t) for t in self._held}
         return moved if 2 * len(moved) <= sum(id(t) in held for t in self._plain) else []
 

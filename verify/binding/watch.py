@@ -76,6 +76,7 @@ class Watch:
         self._rounds = 0
         self._last: int | None = None  # the optimizer that stepped last,
         self._closing: int | None = None  # and last in the round before
+        self._inside: int | None = None  # the one whose step has begun
         self._changed = False
         self._between, self._used_twice = Between(), UsedTwice()
         self._rebound: set[int] = set()
@@ -160,7 +161,7 @@ class Watch:
         else:
             self._between.forget()
         self._round.add(id(optimizer))
-        self._last = id(optimizer)
+        self._last = self._inside = id(optimizer)
         found = list(stepper.before(args, kwargs, self._rounds, self._unowned, self._steppers.values()))
         if stepper.shared:
             found += self._used_twice.before(id(optimizer), stepper.shared, stepper.owner.name)
@@ -172,6 +173,7 @@ class Watch:
         stepper = self._steppers.get(id(optimizer))
         if stepper is None or _capturing():
             return
+        self._inside = None
         found = list(stepper.after())
         if stepper.shared:
             self._used_twice.after(id(optimizer), stepper.shared)
@@ -207,7 +209,7 @@ class Watch:
 
     def _meet(self, optimizer: Any) -> Stepper | None:
         """An optimizer that was not given: taken in when it holds parameters of the model."""
-        if id(optimizer) in self._known:
+        if id(optimizer) in self._known or self._inside is not None:  # a part of the optimizer that is stepping
             return None
         self._known[id(optimizer)] = optimizer
         owner = Owner(f"an optimizer that was not given ({type(optimizer).__name__})", optimizer, optimizer)

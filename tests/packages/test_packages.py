@@ -449,6 +449,38 @@ PACKAGES = (
         further=PYTORCH_OPTIMIZER | KEYS,
         also=("groups.*", "state.dtypes"),
     ),
+    Case(
+        "pytorch_optimizer",
+        "pytorch_optimizer.QHAdam",
+        "qhadam_weighted",
+        arguments={"weight_decay": 0.0, "fixed_decay": False, "weight_decouple": False, "maximize": False},
+        dtypes=("float32",),
+        further=PYTORCH_OPTIMIZER | KEYS,
+        also=COPIED,
+    ),
+    Case(
+        "pytorch_optimizer",
+        "pytorch_optimizer.AdEMAMix",
+        "ademamix",
+        arguments={"fixed_decay": False, "weight_decouple": True, "maximize": False, "t_alpha_beta3": None},
+        dtypes=("float32",),
+        findings={LATE: GROUP_COUNT},
+        further=PYTORCH_OPTIMIZER | KEYS,
+        also=("groups.*", "state.dtypes"),
+    ),
+    Case(
+        "pytorch_optimizer",
+        "pytorch_optimizer.Adan",
+        "adan",
+        arguments={"maximize": False, "weight_decouple": False},
+        dtypes=("float32",),
+        findings={
+            LATE: GROUP_COUNT,
+            EXPANDED: GRAD_EXPANDED,
+        },
+        further=PYTORCH_OPTIMIZER | KEYS | {"contract.gradients": "for-loop the sign of p.grad is changed to keep it"},
+        also=("groups.*", "state.dtypes"),
+    ),
     # -- labml-nn ----------------------------------------------------------------------------------
     Case(
         "labml_nn",

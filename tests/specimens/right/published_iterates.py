@@ -72,6 +72,9 @@ class MadgradCubeRoot(Published):
         else:
             super().update(p, g, state, group)
 
+    def start(self, p, state, group):
+        state["x0"] = None
+
     def number(self, p):
         return next(i for i, group in enumerate(self.param_groups) if any(p is q for q in group["params"]))
 
@@ -80,19 +83,16 @@ class MadgradCubeRoot(Published):
         weight = (lr + eps if self.shifted else lr) * t**0.5
         if t == 1:
             start = p.clone()
-        elif momentum and "x0" in state:
+        elif momentum and state["x0"] is not None:
             start = real(state["x0"])
         else:
             start = p + s / (self.root(squares) + eps)
-        if momentum and "x0" not in state:
-            state["x0"] = self.kept(start)
+        if momentum and state["x0"] is None:
+            state["x0"] = start.clone()
         s.add_(g, alpha=weight)
         squares.add_(g * g, alpha=weight)
         z = start - s / (self.root(squares) + eps)
         p.lerp_(z, 1 - momentum)
-
-    def kept(self, start):
-        return start.clone()
 
     def root(self, squares):
         return squares ** (1 / 3)

@@ -48,6 +48,8 @@ class AdaBeliefEpsNotKept(AdaBeliefBySurprise):
 class AdaBeliefRectified(AdaBeliefBySurprise):
     """AdaBelief with rectification, in one step whose divisor is 1 while the average is too short."""
 
+    decay = "decoupled"
+
     def __init__(
         self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-16, weight_decay=0.0, amsgrad=False,
         decoupled_weight_decay=True, maximize=False,

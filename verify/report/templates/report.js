@@ -232,7 +232,7 @@ function report(cells) {
   const columns = all("thead tr + tr th", matrix);
   const lines = all("tbody tr:not(.family)", matrix).map((row) => [row, all("td", row)]);
   columns.forEach((heading, k) => {
-    if (heading.dataset.group !== columns[k - 1]?.dataset.group) lines.forEach(([, tds]) => tds[k].classList.add("first"));
+    if (heading.dataset.group !== columns[k - 1]?.dataset.group) [heading, ...lines.map(([, tds]) => tds[k])].forEach((e) => e.classList.add("first"));
   });
 
   function filter() {

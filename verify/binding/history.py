@@ -124,6 +124,17 @@ class History:
         self._masks = now
 
 
+def data_rebound(name: str) -> Finding:
+    """The same object, other memory."""
+    return Finding(
+        "data-rebound",
+        "info",
+        name,
+        "it is the same parameter with other memory, as after p.data = source or vector_to_parameters: later steps write into "
+        "the source. To copy, write: with torch.no_grad(): p.copy_(source).",
+    )
+
+
 def _replaced(name: str, old: Tensor, new: Tensor, line: str) -> Iterator[Finding]:
     at = f" It was assigned at {line}." if line else ""
     if _hooks(old) and not _hooks(new):

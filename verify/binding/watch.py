@@ -20,7 +20,7 @@ from verify.binding.allow import Allowed
 from verify.binding.finding import BindingError, BindingWarning, Finding, summary
 from verify.binding.fingerprint import KEY, Hooks, Loading, fingerprint
 from verify.binding.gradients import UsedTwice
-from verify.binding.history import History
+from verify.binding.history import History, data_rebound
 from verify.binding.look import Look
 from verify.binding.movement import Between, followed
 from verify.binding.names import stripped
@@ -192,20 +192,10 @@ class Watch:
             self._look()
         elif moved := [t for t in self._track.rebound_data() if id(t) not in self._rebound]:
             self._rebound |= {id(t) for t in moved}  # some are given other memory in every step
-            found += [self._data_rebound(t) for t in moved]
+            found += [data_rebound(self._current.name(t) or "") for t in moved]
             self._look()
         if found:
             self._report(found)
-
-    def _data_rebound(self, tensor: Tensor) -> Finding:
-        name = self._current.name(tensor) or ""
-        return Finding(
-            "data-rebound",
-            "info",
-            name,
-            "it is the same parameter with other memory, as after p.data = source or vector_to_parameters: later steps write into "
-            "the source. To copy, write: with torch.no_grad(): p.copy_(source).",
-        )
 
     def _meet(self, optimizer: Any) -> Stepper | None:
         """An optimizer that was not given: taken in when it holds parameters of the model."""

@@ -602,5 +602,10 @@ def computes_on_detached_copies():
 @faulty(87, audit=Unseen("torch raises"), watch=Unseen("torch raises, half done; certify tries it"))
 def meets_an_error_in_the_middle_of_a_step():
     model = net()
-    optimizer = sgd(model)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, foreach=False, weight_decay=0.1)
     yield model, optimizer
+    backward(model)
+    model.head.bias.grad = model.head.bias.grad.to_sparse()
+    with contextlib.suppress(RuntimeError):
+        optimizer.step()
+    train(model, optimizer)

@@ -481,6 +481,46 @@ PACKAGES = (
         further=PYTORCH_OPTIMIZER | KEYS | {"contract.gradients": "for-loop the sign of p.grad is changed to keep it"},
         also=("groups.*", "state.dtypes"),
     ),
+    Case(
+        "pytorch_optimizer",
+        "pytorch_optimizer.ADOPT",
+        "adopt_clipped",
+        arguments={"weight_decay": 0.0, "fixed_decay": False, "weight_decouple": False, "maximize": False},
+        dtypes=("float32",),
+        findings={
+            "rule.step": "the limit counts the first gradient, which moves nothing: it is one step ahead",
+            LATE: GROUP_COUNT,
+        },
+        further=PYTORCH_OPTIMIZER | KEYS,
+        also=EVERYWHERE,
+    ),
+    Case(
+        "pytorch_optimizer",
+        "pytorch_optimizer.ScheduleFreeSGD",
+        "schedule_free_sgd",
+        arguments={"weight_decay": 0.0, "maximize": False, "warmup_steps": 0},
+        dtypes=("float32",),
+        findings={
+            LATE: "one sum of weights for a whole group: a parameter that comes late is averaged as if it had not"
+        },
+        further=PYTORCH_OPTIMIZER | {"rule.arguments": "eps is taken, and nothing is divided by it"},
+        also=("groups.*", "state.dtypes"),
+    ),
+    Case(
+        "pytorch_optimizer",
+        "pytorch_optimizer.ScheduleFreeAdamW",
+        "schedule_free_adamw",
+        arguments={"weight_decay": 0.0, "maximize": False, "warmup_steps": 0},
+        dtypes=("float32",),
+        findings={
+            "rule.step": "1e-15 is added under the root, beside the epsilon that it is given",
+            "rule.state": "the same",
+            LATE: "one count and one sum of weights for a whole group",
+            EXPANDED: GRAD_EXPANDED,
+        },
+        further=PYTORCH_OPTIMIZER | KEYS | {"contract.gradients": "p.grad is divided in place"},
+        also=EVERYWHERE,
+    ),
     # -- labml-nn ----------------------------------------------------------------------------------
     Case(
         "labml_nn",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,13 @@ from verify.report.grid import HEAT, SHORT, Grid, heat
 from verify.report.mathml import mathml
 from verify.report.page import render, shown
 from verify.report.scripts import script_text
-from verify.report.terminal import MARKS, combined, grouped_findings, same_program
+from verify.report.terminal import MARKS, combined, grouped, grouped_findings, same_program
 from verify.report.told import cell_name, how_to_see
 
 # longer programs are in the replay file
 MOST_PROGRAM = 10_000
+# of the places a note speaks of, so many are named; each cell has its own notes
+MOST_PLACES = 4
 _LABEL = re.compile(r"([a-z]+)\s{2,}(\S.*)")
 
 
@@ -41,7 +43,7 @@ def html(certificate: Certificate, folder: Path | None = None) -> str:
         cells=[_plain(cell) for cell in certificate.cells],
         findings=_findings(certificate, numbers, folder),
         expected=[
-            (reason, issue, records, [_finding(r, [], numbers, folder) for r in records])
+            (reason, issue, records, [_finding(first, others, numbers, folder) for first, others in grouped(records)])
             for (reason, issue), records in _by_reason(certificate.expected).items()
         ],
         derivation=[(step["text"], mathml(step["latex"])) for step in certificate.derivation],
@@ -116,7 +118,7 @@ def _findings(
 
 def _finding(
     first: FindingRecord,
-    others: list[FindingRecord],
+    others: Sequence[FindingRecord],
     numbers: dict[tuple[str, str, str, str], int],
     folder: Path | None,
 ) -> dict[str, Any]:
@@ -154,7 +156,11 @@ def _notes(certificate: Certificate) -> list[tuple[str, list[str]]]:
     for cell in certificate.cells:
         for note in cell.notes:
             places.setdefault(note, []).append(f"{cell.dtype}/{cell.implementation}")
-    return [(note, list(dict.fromkeys(where))) for note, where in places.items()]
+    return [(note, _few(list(dict.fromkeys(where)))) for note, where in places.items()]
+
+
+def _few(names: list[str]) -> list[str]:
+    return names if len(names) <= MOST_PLACES else [*names[:MOST_PLACES], f"{len(names) - MOST_PLACES} more"]
 
 
 def _link(text: str) -> bool:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 from verify.certificate import Cell, Certificate, ExpectedRecord, FindingRecord
 from verify.expectations import COMMAND_LINE, SHIPPED
+
+Found = TypeVar("Found", bound=FindingRecord)
 
 MARKS = {
     "passed": "✓",
@@ -106,8 +109,13 @@ def findings(certificate: Certificate) -> list[str]:
 
 def grouped_findings(certificate: Certificate) -> list[tuple[FindingRecord, list[FindingRecord]]]:
     """Findings of the same check and kind: the first, and those in other cells."""
-    groups: dict[tuple[str, str], list[FindingRecord]] = {}
-    for finding in certificate.findings:
+    return grouped(certificate.findings)
+
+
+def grouped(findings: Iterable[Found]) -> list[tuple[Found, list[Found]]]:
+    """As :func:`grouped_findings`, for any of them."""
+    groups: dict[tuple[str, str], list[Found]] = {}
+    for finding in findings:
         groups.setdefault((finding.check, _kind(finding.message)), []).append(finding)
     return [(first, others) for first, *others in groups.values()]
 

@@ -41,9 +41,9 @@ class Published(Sound):
         kept = [real(state[key]) for key in self.states]
         p, g = real(p), real(-g if group["maximize"] else g)
         lr, decay = float(group["lr"]), group["weight_decay"]
-        if group.get("decoupled_weight_decay", self.decay == "decoupled"):
+        if self.decay != "own" and group.get("decoupled_weight_decay", self.decay == "decoupled"):
             p.mul_(1 - lr * decay)
-        elif self.decay == "coupled" and decay:
+        elif self.decay != "own" and decay:
             g = g.add(p, alpha=decay)
         self.move(p, g, *kept, state["step"], lr, state, group)
 

@@ -15,7 +15,9 @@ NAMESPACE = "{http://www.w3.org/1998/Math/MathML}"
 ELEMENT = re.compile(
     "math|mrow|mi|mn|mo|mtext|mspace|mfrac|msqrt|mroot|msub|msup|msubsup|munder|mover|munderover|mtable|mtr|mtd|mstyle"
 )
-ATTRIBUTE = re.compile("display|displaystyle|stretchy|fence|form|accent|mathvariant|width")
+ATTRIBUTE = re.compile(
+    "display|displaystyle|stretchy|fence|form|accent|mathvariant|width|columnalign|columnspacing|rowspacing"
+)
 # converting costs more than linear time
 MOST_CHARACTERS = 20_000
 

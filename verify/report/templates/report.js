@@ -164,6 +164,16 @@ function report(cells) {
     });
   }
 
+  const fragment = (cell) => `#${encodeURIComponent(cell.name)}`;
+
+  function address(end) {
+    try {
+      history.replaceState(null, "", end);
+    } catch {
+      // a page that is shown inside another may have no address of its own
+    }
+  }
+
   function choose(number) {
     const before = chosen;
     chosen = number;
@@ -171,7 +181,7 @@ function report(cells) {
     panel.hidden = number === null;
     if (number === null) {
       if (panel.contains(document.activeElement)) buttons.find((b) => Number(b.dataset.cell) === before)?.focus();
-      history.replaceState(null, "", location.pathname + location.search);
+      address("#");
       return panel.replaceChildren();
     }
     const cell = cells[number];
@@ -186,7 +196,7 @@ function report(cells) {
     panel.replaceChildren(close,
       make("h3", {}, cell.check, make("small", {}, `${cell.dtype} · ${cell.device} · ${cell.implementation}`)),
       make("p", { class: "state" }, make("b", {}, cell.status), cell.reason && `: ${cell.reason}`), columns);
-    history.replaceState(null, "", `#${encodeURIComponent(cell.name)}`);
+    address(fragment(cell));
   }
 
   // one stop for the Tab key; arrows go on from there
@@ -263,8 +273,7 @@ function report(cells) {
   form.addEventListener("submit", (event) => event.preventDefault());
   form.hidden = document.querySelector(".hint").hidden = false;
   filter();
-  const name = decodeURIComponent(location.hash.slice(1));
-  const number = cells.findIndex((cell) => cell.name === name);
+  const number = cells.findIndex((cell) => fragment(cell) === location.hash);
   if (number >= 0) choose(number);
 }
 

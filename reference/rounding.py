@@ -18,9 +18,19 @@ in the last place) and smallest subnormal η. From the rule as it is written, ge
   sign, comparisons  give nothing away from a tie, and the whole jump when the tie is within the error.
   β a + (1-β) b  adds u (|a| + (1-β)(|a| + |b|)), which covers the form a + (1-β)(b - a) (torch's lerp).
 
+  Σ a        over n elements passes on the errors of its terms and adds (n - 1) u Σ |a|, which no order of adding
+             them can exceed (Higham 2002, Accuracy and Stability of Numerical Algorithms, Section 4.2), and
+             one rounding of the result. A mean is such a sum over n, with one more rounding. A norm is the
+             root of a sum of squares: where the squares underflow it has n η under the root, and where they
+             or their sum may overflow the allowance is infinite, for there are those that scale first.
+
 Numbers that are the same for all elements (bias corrections, step sizes) are computed in Python
 doubles unless the subject keeps them in tensors: then they have the precision of those tensors.
 A scalar state tensor rounds what is stored in it to its own dtype.
+
+Sums over elements in bfloat16 and float16 are accumulated in float32, as torch accumulates them: u is that of
+float32 there, and the result is rounded to the dtype of the elements. A sum that is kept in bfloat16 loses
+all terms after the 256th, and is no order of evaluation but a mistake.
 
 Orders of evaluation covered: any order of adding and multiplying the terms of the rule as written;
 contracting (p - c p into p (1 - c), fused multiply-add); exponential averages as lerp; a correction
@@ -89,6 +99,8 @@ PRECISIONS = {
         _ieee("float16", 11, 5),
     )
 }
+# what sums over low-precision elements are accumulated in
+ACCUMULATOR = PRECISIONS["float32"]
 # A complex number is two reals of half its width, as torch decided.
 PRECISIONS["complex128"] = PRECISIONS["float64"]
 PRECISIONS["complex64"] = PRECISIONS["float32"]

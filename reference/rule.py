@@ -17,6 +17,8 @@ from typing import Any
 
 import sympy
 
+from reference.reductions import Reduction
+
 
 class RuleError(ValueError):
     """A rule is not well formed, or an unknown rule was asked for. The message says what to do."""
@@ -77,7 +79,9 @@ class StateVariable:
         name: name of its symbol; the equations assign the new value under the same name.
         initial: value before the first step: a number, or the name of a hyperparameter.
         keys: keys under which ``optimizer.state[p]`` may hold it, best first. Empty: the name itself.
-        scalar: one number per parameter instead of one per element.
+        scalar: one number per parameter instead of one per element, computed from numbers alone.
+        common: axes along which all elements have the same value, which is kept once for them: ``"all"`` for one
+            value per parameter, ``"rows"`` for one per row (of the last axis), ``"columns"``.
         nonnegative: whether the rule keeps it at or above zero.
         option: the option without which it does not exist.
         needs: the hyperparameter that must be nonzero for it to exist.
@@ -88,6 +92,7 @@ class StateVariable:
     initial: float | str = 0.0
     keys: tuple[str, ...] = ()
     scalar: bool = False
+    common: str = ""
     nonnegative: bool = False
     option: str | None = None
     needs: str | None = None
@@ -217,6 +222,11 @@ class Step:
         for assignment in self.assignments:
             values[assignment.symbol] = assignment.expression.xreplace(values)
         return values[self.new_symbol(name)]
+
+    @cached_property
+    def is_elementwise(self) -> bool:
+        """Whether no element depends on others: there is no reduction in the equations."""
+        return not any(a.expression.has(Reduction) for a in self.assignments)
 
     @cached_property
     def is_scalar(self) -> dict[sympy.Symbol, bool]:

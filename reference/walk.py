@@ -35,15 +35,19 @@ class Walk:
         self.count = 0
         self.state: dict[str, Any] = {}
         self.allowance: Any = None
+        state = {s.name: s for s in self.rule_step.state}
+        self._kept = [state[name] for name in self.rule_step.outputs if name != "p"]
 
     def step(self, p: Any, g: Any, hyperparameters: Mapping[str, float]) -> np.ndarray:
         """New parameter after one step with gradient ``g`` (arrays of one shape).
 
         ``allowance`` is then what a right implementation of this step may be off by.
         """
-        p, g = np.asarray(p, dtype=np.float64), np.asarray(g, dtype=np.float64)
+        shape = np.shape(p)
+        p, g = (np.asarray(x, dtype=np.float64).reshape(-1) for x in (p, g))
         self.count += 1
         v: dict[str, Any] = {**self.rule.defaults, **hyperparameters, "p": p, "g": g, "t": self.count}
+        v["p.shape"] = shape
         for variable in self.rule_step.state:
             name = variable.name
             v[unset_symbol(name).name] = int(name not in self.state)
@@ -56,10 +60,9 @@ class Walk:
             results = lower_to_arrays(self.rule_step)(
                 np, FACTOR * unit.unit, FACTOR * unit.smallest, FACTOR * 2.0**-53, 0.0, unit.largest, v
             )
-        for output, (value, _) in zip(self.rule_step.outputs, results, strict=True):
-            needs = next((s.needs for s in self.rule_step.state if s.name == output), None)
-            if output != "p" and (needs is None or v[needs] != 0):
-                self.state[output] = value
+        for variable, (value, _) in zip(self._kept, results, strict=False):
+            if variable.needs is None or v[variable.needs] != 0:
+                self.state[variable.name] = value if variable.scalar else np.broadcast_to(value, p.shape)
         value, error = results[-1]
-        self.allowance = np.broadcast_to(0.0 if error is None else error, p.shape)
-        return np.broadcast_to(value, p.shape)
+        self.allowance = np.broadcast_to(0.0 if error is None else error, p.shape).reshape(shape)
+        return np.broadcast_to(value, p.shape).reshape(shape)

@@ -86,3 +86,8 @@ def as_float64(tensor: torch.Tensor) -> np.ndarray:
     if flat.dtype == torch.float64:
         return flat.cpu().numpy().copy()
     return flat.to("cpu", torch.float64).numpy()
+
+
+def real_shape(tensor: torch.Tensor) -> tuple[int, ...]:
+    """The shape of what :func:`as_float64` makes flat: a complex tensor has a last axis of two."""
+    return (*tensor.shape, 2) if tensor.is_complex() else tuple(tensor.shape)

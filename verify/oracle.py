@@ -18,11 +18,12 @@ import torch
 
 from reference.lowering.array import lower_to_arrays
 from reference.lowering.ball import distance, exact_step
+from reference.lowering.tensor_ball import exact_tensor
 from reference.rounding import FACTOR, PRECISIONS, Precision
 from reference.rule import unset_symbol
 from verify.curve import Curve
 from verify.driver import Driver
-from verify.lanes import DTYPES, as_float64, dtype_name
+from verify.lanes import DTYPES, as_float64, dtype_name, real_shape
 from verify.outcome import Mismatch, Outcome
 from verify.program import Program
 from verify.subject import LoadedSubject
@@ -86,7 +87,7 @@ class LockStep(Driver):
                 state[name] = float(value.real if isinstance(value, complex) else value)
                 state["store_" + name] = (FACTOR * kept.unit, FACTOR * kept.smallest)
             else:
-                state[name] = as_float64(value)
+                state[name] = as_float64(value if not self.variables[name].common else value.expand(track.tensor.shape))
                 coarse = PRECISIONS.get(dtype_name(value.dtype))
                 if coarse and coarse.digits < self.precision.digits:
                     state["dtype_" + name] = coarse
@@ -170,6 +171,8 @@ class LockStep(Driver):
         """Symbols before the step, and whether any state is carried by the reference."""
         v: dict[str, Any] = dict(self.values[track.spec.group])
         v |= {"p": track.before, "g": track.gradient, "t": track.count}
+        if not self.rule_step.is_elementwise:
+            v["p.shape"] = real_shape(track.tensor)
         carried = False
         for name, variable in self.variables.items():
             error: Any = 0.0
@@ -248,7 +251,25 @@ class LockStep(Driver):
         return own if error is None else own + error
 
     def _evaluate(self, evaluate, v: dict):
-        return evaluate(np, self.u, self.tiny, self.w, self.w_entry, self.precision.largest, v)
+        results = evaluate(np, self.u, self.tiny, self.w, self.w_entry, self.precision.largest, v)
+        if "p.shape" not in v:
+            return results
+        # what is common to all elements comes out once
+        return [
+            result if self._is_number(name) else tuple(np.broadcast_to(0.0 if x is None else x, v["p"].shape) for x in result)
+            for name, result in zip(self.rule_step.outputs, results, strict=True)
+        ]
+
+    def _is_number(self, name: str) -> bool:
+        return name != "p" and self.variables[name].scalar
+
+    def _evaluate_at(self, evaluate, v: dict, where):
+        """Values and errors of some elements, by output; a rule with reductions is evaluated as a whole."""
+        if "p.shape" not in v:
+            some = self._evaluate(evaluate, {k: (x[where] if isinstance(x, np.ndarray) else x) for k, x in v.items()})
+            return dict(zip(self.rule_step.outputs, some, strict=True))
+        whole = dict(zip(self.rule_step.outputs, self._evaluate(evaluate, v), strict=True))
+        return {n: r if self._is_number(n) else tuple(x[where] for x in r) for n, r in whole.items()}
 
     def _judge(self, name, value, error, got, v, carried, operation, index, track) -> Mismatch | None:
         """None when the quantity is inside its allowance for every element that can be verified."""
@@ -324,14 +345,14 @@ class LockStep(Driver):
 
     def _careful_allowance(self, name, element: int, v, carried, track, scalar: bool) -> float:
         """Allowance of one element, infinite where some order of evaluation overflows on the way."""
-        one = {k: (x[element : element + 1] if isinstance(x, np.ndarray) else x) for k, x in v.items()}
         careful = lower_to_arrays(self.rule_step, carried, careful=True)
-        value, error = dict(zip(self.rule_step.outputs, self._evaluate(careful, one), strict=True))[name]
+        value, error = self._evaluate_at(careful, v, slice(element, element + 1))[name]
         coarse = None if scalar else self._coarse_state(name, track)
         if coarse:
             error = self._stored_coarsely(value, error, coarse)
         allowance = float(np.ravel(0.0 if error is None else error)[0])
-        size = float(np.ravel(self._size(value, one[name]))[0])
+        before = v[name] if scalar else v[name][element]
+        size = float(np.ravel(self._size(value, before))[0])
         return allowance if allowance < size or allowance == 0 else math.inf
 
     def _exact_ratio(self, name, element: int, got: float, allowance: float, track) -> tuple[float, float]:
@@ -349,6 +370,8 @@ class LockStep(Driver):
 
     def _exact(self, name: str, element: int, allowance: float, track: Track):
         """Enclosure of a new value, through all steps for which the state was carried."""
+        if not self.rule_step.is_elementwise:
+            return self._exact_of_tensor(name, element, allowance, track)
         resolution = {n: allowance for n in self.rule_step.outputs}
         exact: dict[str, Any] = {}
         for v in track.history:
@@ -359,13 +382,19 @@ class LockStep(Driver):
             exact = exact_step(self.rule_step, inputs, resolution)
         return exact[name]
 
+    def _exact_of_tensor(self, name: str, element: int, allowance: float, track: Track):
+        """As :meth:`_exact`, for a rule whose elements depend on each other."""
+        history: list[dict[str, Any]] = []
+        for v in track.history:
+            left = {s for s in self.variables if history and not _is_zero(v.get("e_" + s, 0.0))}
+            history.append({k: None if k in left else x for k, x in v.items() if not k.startswith(("e_", "store_"))})
+        return exact_tensor(self.rule_step, history, track.history[-1]["p.shape"], name, element, allowance)
+
     def _confirm(self, name, suspicious, got, v, carried, operation, index, track, scalar) -> Mismatch | None:
         """Careful evaluation of suspicious elements, then ball arithmetic for the furthest out."""
         where = np.nonzero(suspicious)[0]
         careful = lower_to_arrays(self.rule_step, carried, careful=True)
-        subset = v if scalar else {k: (x[where] if isinstance(x, np.ndarray) else x) for k, x in v.items()}
-        results = dict(zip(self.rule_step.outputs, self._evaluate(careful, subset), strict=True))
-        value, error = results[name]
+        value, error = self._evaluate_at(careful, v, slice(None) if scalar else where)[name]
         shape = where.shape
         value = np.broadcast_to(value, shape)
         coarse = self._coarse_state(name, track)
@@ -404,9 +433,7 @@ class LockStep(Driver):
 
     def _is_bounded(self, name, careful, v: dict, where: np.ndarray) -> np.ndarray:
         """Whether the allowance of elements is finite: nan in one part of a complex number spreads to the other."""
-        subset = {k: (x[where] if isinstance(x, np.ndarray) else x) for k, x in v.items()}
-        results = dict(zip(self.rule_step.outputs, self._evaluate(careful, subset), strict=True))
-        error = results[name][1]
+        error = self._evaluate_at(careful, v, where)[name][1]
         return np.isfinite(np.broadcast_to(0.0 if error is None else error, where.shape))
 
     def _coarse_state(self, name: str, track: Track) -> Precision | None:
@@ -459,7 +486,7 @@ def _element(v: Mapping[str, Any], element: int) -> dict[str, Any]:
         # scalars of an empty parameter depend on no element
         return float(x[element]) if len(x) else 0.0
 
-    return {k: one(x) for k, x in v.items() if not k.startswith(("e_", "store_"))}
+    return {k: one(x) for k, x in v.items() if not k.startswith(("e_", "store_", "p."))}
 
 
 def _partner_is_finite(v: Mapping[str, Any], where: np.ndarray) -> np.ndarray:

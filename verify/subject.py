@@ -534,6 +534,8 @@ class LoadedSubject:
                 if value.layout != torch.strided or value.is_meta:
                     continue  # it holds no numbers to look at
                 fits = value.shape == p.shape and value.is_complex() == p.is_complex()
+                if variable.common:
+                    fits = tuple(value.shape) in _common_shapes(tuple(p.shape), variable.common)
                 if variable.scalar:
                     fits = value.numel() == 1 and value.element_size() > 1
                 if fits and (value.is_floating_point() or value.is_complex()):
@@ -552,6 +554,15 @@ class LoadedSubject:
         if isinstance(value, int | float) and not isinstance(value, bool):
             return value
         return None
+
+
+def _common_shapes(shape: tuple[int, ...], axes: str) -> tuple[tuple[int, ...], ...]:
+    """The shapes of a state that is kept once for all elements of a tensor, or once for each row or column."""
+    if axes == "all":
+        return (), (1,), (1,) * len(shape)
+    if len(shape) < 2:
+        return ()
+    return ((*shape[:-1], 1),) if axes == "rows" else ((*shape[:-2], 1, shape[-1]),)
 
 
 def _signature(factory: Callable, subject: Subject) -> dict[str, inspect.Parameter]:

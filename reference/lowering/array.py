@@ -18,8 +18,10 @@ from typing import Any
 import sympy
 from sympy.logic.boolalg import BooleanFalse, BooleanTrue
 
+from reference.lowering import reduced
 from reference.lowering.memory import freeing, in_place
 from reference.lowering.scalars import RUNTIME
+from reference.reductions import Reduction
 from reference.rule import RuleError, Step
 
 
@@ -83,6 +85,8 @@ class ArrayCode:
 
     def source(self) -> str:
         step = self.step
+        if not step.is_elementwise:
+            self.emit("shape = v['p.shape']")
         used = set().union(*(a.expression.free_symbols for a in step.assignments))
         made = {a.symbol for a in step.assignments}
         stored = {s.symbol for s in step.state if s.scalar}
@@ -158,9 +162,11 @@ class ArrayCode:
             return self.piecewise(e)
         if isinstance(e, sympy.exp | sympy.log | sympy.tanh):
             return self.function(e)
+        if isinstance(e, Reduction):
+            return reduced.lower_reduction(self, e)
         raise RuleError(
             f"rule {self.step.rule.name!r} uses {type(e).__name__} in {e}; a rule may use + - * / **, "
-            "sqrt, Abs, sign, Max, Min, exp, log, tanh and Piecewise"
+            "sqrt, Abs, sign, Max, Min, exp, log, tanh, Piecewise and reductions"
         )
 
     def absolute(self, node: Node) -> str:
@@ -240,17 +246,35 @@ class ArrayCode:
         above = [self.lower(f) for f in lanes if not _is_denominator(f)]
         below = [self.lower(1 / f) for f in lanes if _is_denominator(f)]
         room = self.let(f"tiny * {amplifier}", "s") if amplifier != "1.0" else "tiny"
+        if len(above) > 1:
+            rest = " * ".join(self._partial(f) for f in lanes if not _is_denominator(f))
+            room = self.let(f"{room} * {rest}")
         node, room = self._numerator(above, coefficient, room)
         for divisor in below:
             node = self._quotient(node, divisor, room)
         nonnegative = bool(e.is_nonnegative) or node.nonnegative
         error = node.error
         if error and len(above) + len(below) > 1:
-            error = self.guard(node.value, error, above, below, amplifier)
+            error = self.guard(" * ".join([amplifier, *map(self._partial, lanes)]), error)
             error = self._guard_roots(lanes, amplifier, error)
         elif error:
             error = self._guard_roots(lanes, amplifier, self.guard(node.value, error))
         return Node(node.value, error, False, nonnegative)
+
+    def _partial(self, e: sympy.Expr) -> str:
+        """What a factor may multiply by on the way, in any order of its own factors, if it is more than one."""
+        e = next((a.expression for a in self.step.assignments if a.symbol == e), e)
+        if isinstance(e, sympy.Mul):
+            return " * ".join(map(self._partial, e.args))
+        if isinstance(e, sympy.Piecewise) and not self._is_scalar(e):
+            (branch, condition), *rest = e.args
+            if isinstance(condition, BooleanTrue):
+                return self._partial(branch)
+            other = self._partial(sympy.Piecewise(*rest)) if rest else "1.0"
+            return self.let(f"xp.where({self.condition(condition)[0]}, {self._partial(branch)}, {other})", "s")
+        if _is_denominator(e):
+            return self.let(f"xp.maximum(1.0 / {self.absolute(self.lower(1 / e))}, 1.0)", "s")
+        return self.let(f"xp.maximum({self.absolute(self.lower(e))}, 1.0)", "s")
 
     def _guard_roots(self, lanes: list[sympy.Expr], amplifier: str, error: str) -> str:
         """c sqrt(a) may be evaluated as sqrt(c^2 a), which overflows earlier."""
@@ -267,7 +291,6 @@ class ArrayCode:
         node = above[0]
         for other in above[1:]:
             node = self._times(node, other)
-            room = f"{room} * (1.0 + {self.absolute(other)})"
         if coefficient.value == "1.0":
             return node, room
         if _is_exact_everywhere(coefficient.value):
@@ -444,6 +467,10 @@ class ArrayCode:
             node = self.lower(e)
             return f"({node.value} == 0)" + (f" & ({node.error} == 0)" if node.error else "")
         parts = [self._certainly_zero(a) for a in e.args]
+        if isinstance(e, Reduction):
+            return reduced.certainly_zero(e, parts[0]) if parts[0] else ""
+        if isinstance(e, sympy.Pow):
+            return parts[0] if e.exp.is_positive else ""
         if isinstance(e, sympy.Mul):
             return " | ".join(f"({p})" for p in parts if p)
         if isinstance(e, sympy.Add) and all(parts):
@@ -575,16 +602,11 @@ class ArrayCode:
 
     # -- overflow ----------------------------------------------------------------------------
 
-    def guard(self, value: str, error: str, above=(), below=(), amplifier: str = "1.0") -> str:
-        """In careful code: infinite error where some order of evaluation may overflow on the way."""
+    def guard(self, value: str, error: str) -> str:
+        """In careful code: infinite error where a value that some order of evaluation meets may overflow."""
         if not self.careful:
             return error
-        largest = f"xp.abs({value})"
-        if above or below:
-            factors = [amplifier, *(f"xp.maximum({self.absolute(a)}, 1.0)" for a in above)]
-            factors += [f"xp.maximum(1.0 / {self.absolute(b)}, 1.0)" for b in below]
-            largest = " * ".join(factors)
-        return self.let(f"xp.where({largest} + {error} <= largest, {error}, math.inf)", "e")
+        return self.let(f"xp.where(xp.abs({value}) + {error} <= largest, {error}, math.inf)", "e")
 
 
 def _is_denominator(e: sympy.Expr) -> bool:
@@ -624,10 +646,11 @@ def lower_to_arrays(step: Step, carried: bool = False, careful: bool = False) ->
         ``evaluate(xp, u, tiny, w, w_entry, largest, v) -> [(value, error | None), ...]`` in the order
         of ``step.outputs``. ``u`` and ``tiny`` are unit roundoff and smallest number of the elements,
         ``w`` of scalars, ``w_entry`` of hyperparameters that enter scalars, all times the factor;
-        ``v`` maps names to float64 arrays and Python floats, and ``"store_" + name`` of a scalar state
+        ``v`` maps names to float64 arrays and Python floats, ``"p.shape"`` to the shape of the parameter where
+        the rule has reductions (its arrays are flat then), and ``"store_" + name`` of a scalar state
         to unit roundoff and smallest number of the tensor that holds it, times the factor. An error of
         None means exact.
     """
-    namespace: dict[str, Any] = dict(RUNTIME)
+    namespace: dict[str, Any] = RUNTIME | reduced.RUNTIME
     exec(compile(array_source(step, carried, careful), f"<{step.rule.name}>", "exec"), namespace)
     return namespace["evaluate"]

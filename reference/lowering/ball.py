@@ -1,8 +1,9 @@
-"""Lowering to Arb ball arithmetic (python-flint): the exact oracle.
+"""Lowering to Arb ball arithmetic (python-flint): the exact oracle, for one element.
 
 Inputs are binary floating-point numbers and enter exactly; the result is a ball that certainly
 contains the exact value. Where a comparison cannot be decided at the working precision, the result is
-the union of both outcomes, which is still an enclosure.
+the union of both outcomes, which is still an enclosure. A reduction is that of a tensor with this one element;
+:mod:`reference.lowering.tensor_ball` evaluates whole tensors.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ import flint
 import sympy
 from sympy.logic.boolalg import BooleanFalse, BooleanTrue
 
+from reference.reductions import Reduction
 from reference.rule import RuleError, Step
 
 FIRST_PRECISION = 192
 LAST_PRECISION = 16384
 
 
-class _Balls:
+class Balls:
     """Writes an expression as Python code on ``flint.arb`` objects."""
 
     def __init__(self, step: Step):
@@ -51,6 +53,8 @@ class _Balls:
         if isinstance(e, sympy.Max | sympy.Min):
             name = "largest" if isinstance(e, sympy.Max) else "smallest"
             return f"{name}({', '.join(self.write(a) for a in e.args)})"
+        if isinstance(e, Reduction):
+            return self.write(e.args[0])  # of one element by itself
         if e is sympy.nan:
             return "arb('nan')"
         raise RuleError(f"rule {self.step.rule.name!r}: {type(e).__name__} has no ball arithmetic")
@@ -166,7 +170,7 @@ def _smallest(*values):
     return result
 
 
-_RUNTIME = {
+RUNTIME = {
     "arb": flint.arb,
     "compare": _compare,
     "choose": _choose,
@@ -184,10 +188,10 @@ _RUNTIME = {
 @lru_cache(maxsize=512)
 def lower_to_balls(step: Step) -> Callable[[dict], dict]:
     """Ball arithmetic for one step: ``evaluate(v)`` fills ``v`` (name to arb) with all assignments."""
-    writer = _Balls(step)
+    writer = Balls(step)
     lines = [f"    v[{a.symbol.name!r}] = {writer.write(a.expression)}" for a in step.assignments]
     source = "def evaluate(v):\n" + "\n".join(lines) + "\n    return v\n"
-    namespace: dict[str, Any] = dict(_RUNTIME)
+    namespace: dict[str, Any] = dict(RUNTIME)
     exec(compile(source, f"<{step.rule.name} in balls>", "exec"), namespace)
     return namespace["evaluate"]
 

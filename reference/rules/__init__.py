@@ -23,6 +23,8 @@ from reference.rules.adopt import ADOPT, ADOPT_CLIPPED
 from reference.rules.aggmo import AGGMO
 from reference.rules.asgd import ASGD
 from reference.rules.diffgrad import DIFFGRAD, DIFFGRAD_EPS_HAT
+from reference.rules.lamb import LAMB, LAMB_CLAMPED
+from reference.rules.lars import LARS, LARS_LR_OUTSIDE
 from reference.rules.lion import LION
 from reference.rules.madgrad import MADGRAD, MADGRAD_SHIFTED
 from reference.rules.nadam import NADAM
@@ -81,6 +83,10 @@ RULES: dict[str, UpdateRule] = {
         SCHEDULE_FREE_SGD,
         SCHEDULE_FREE_ADAMW,
         SCHEDULE_FREE_ADAMW_SCALED,
+        LARS,
+        LARS_LR_OUTSIDE,
+        LAMB,
+        LAMB_CLAMPED,
     )
 }
 

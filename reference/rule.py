@@ -318,6 +318,11 @@ class UpdateRule:
         for index in range(2 ** len(self.options)):
             yield Options({o.name: o.default ^ bool(index >> i & 1) for i, o in enumerate(self.options)})
 
+    @cached_property
+    def is_elementwise(self) -> bool:
+        """Whether no element depends on others, whatever the options."""
+        return all(self.step(options).is_elementwise for options in self.choices())
+
     @property
     def known(self) -> bool:
         """Whether there are equations to speak of: an optimizer may be certified on its behaviour alone."""

@@ -30,6 +30,8 @@ from sympy.polys.matrices import DomainMatrix
 from sympy.polys.rings import PolyElement, ring
 
 from reference.lowering.ball import FIRST_PRECISION, lower_to_balls
+from reference.lowering.tensor_ball import TensorStep
+from reference.reductions import Reduction
 from reference.rule import GRADIENT, PARAMETER, Assignment, Step, unset_symbol
 
 
@@ -79,12 +81,12 @@ def _listed(names: Iterable[str]) -> str:
 
 @lru_cache(maxsize=512)
 def symmetries(step: Step) -> tuple[Symmetry, ...]:
-    """Generators of the symmetries of a step, verified; none where elements act on each other.
+    """Generators of the symmetries of a step, verified; none where it uses operations that are not known here.
 
     A condition is reported where it makes more symmetries than there are without it. Conditions under
     which the gradient no longer moves the parameter are left out.
     """
-    if not _is_elementwise(step):
+    if not _is_known(step):
         return ()
     found: dict[str, list[Symmetry]] = {kind: [] for kind in _KINDS}
     for zero in _conditions(step):
@@ -98,7 +100,8 @@ def symmetries(step: Step) -> tuple[Symmetry, ...]:
                 if _independent(exponents, known, _names(reduced), domain) and _holds(step, candidate):
                     found[kind].append(candidate)
                     known.append(exponents)
-    return (*(s for kind in found.values() for s in kind), Symmetry("permutation", {}))
+    permutation = [Symmetry("permutation", {})] if _commutes_with_permutations(step) else []
+    return (*(s for kind in found.values() for s in kind), *permutation)
 
 
 # -- the equations under a condition ----------------------------------------------------------
@@ -214,6 +217,8 @@ class _Degrees:
             return self.same([self.of(a) for a in e.args])
         if isinstance(e, sympy.Mul):
             return sum((d for a in e.args if (d := self.of(a)) is not None), self.ring.zero)
+        if isinstance(e, Reduction):
+            return self.of(e.args[0])
         if isinstance(e, sympy.Max | sympy.Min):
             return self.ordered(e.args)
         if isinstance(e, sympy.Piecewise):
@@ -319,12 +324,17 @@ def _move(e: sympy.Basic, moves: Mapping[sympy.Basic, sympy.Expr | None]) -> sym
 _ARITHMETIC = (sympy.Symbol, sympy.Number, sympy.Add, sympy.Mul, sympy.Pow)
 _FUNCTIONS = (sympy.Abs, sympy.sign, sympy.exp, sympy.log, sympy.tanh)
 _CHOICES = (sympy.Max, sympy.Min, sympy.Piecewise, ExprCondPair, Boolean)
-_ELEMENTWISE = (*_ARITHMETIC, *_FUNCTIONS, *_CHOICES)
+_KNOWN = (*_ARITHMETIC, *_FUNCTIONS, *_CHOICES, Reduction)
 
 
-def _is_elementwise(step: Step) -> bool:
-    """Whether it is made of operations on single elements only, and so commutes with permutations."""
-    return all(isinstance(e, _ELEMENTWISE) for a in step.assignments for e in sympy.preorder_traversal(a.expression))
+def _is_known(step: Step) -> bool:
+    return all(isinstance(e, _KNOWN) for a in step.assignments for e in sympy.preorder_traversal(a.expression))
+
+
+def _commutes_with_permutations(step: Step) -> bool:
+    """Whether elements act on each other, if at all, through numbers that are common to the whole tensor."""
+    reductions = (e for a in step.assignments for e in a.expression.atoms(Reduction))
+    return all(e.axis is None for e in reductions)
 
 
 _KINDS: dict[str, tuple[Callable[[Step], list[dict[str, int]]], Any]] = {
@@ -347,6 +357,8 @@ def _independent(new: Mapping[str, int], known: Sequence[Mapping[str, int]], nam
 # -- verification -----------------------------------------------------------------------------
 
 _POINTS = 8
+# of the tensor on which a rule with reductions is tried
+_SHAPE = (2, 2)
 
 
 @flint.ctx.workprec(FIRST_PRECISION)
@@ -355,24 +367,44 @@ def _holds(step: Step, symmetry: Symmetry) -> bool:
 
     This reads the equations as they are, the hyperparameters at 0 included, and nothing of the derivation.
     """
-    evaluate = lower_to_balls(step)
     random = Random(0)
     state = [s for s in step.state if s.needs not in symmetry.zero]
     results = {name: step.new_symbol(name).name for name in ("p", *(s.name for s in state))}
     finite = False
     for _ in range(_POINTS):
-        values = _point(step, symmetry.zero, random)
-        image = _image(symmetry, values)
-        new, new_of_image = ({n: v[symbol] for n, symbol in results.items()} for v in map(evaluate, (values, image)))
+        points = _points(step, symmetry.zero, random)
+        images = [_image(symmetry, values) for values in points]
+        new, new_of_image = (_evaluated(step, tensor, results) for tensor in (points, images))
         start, start_of_image = (
-            {s.name: v[s.initial] if isinstance(s.initial, str) else flint.arb(s.initial) for s in state}
-            for v in (values, image)
+            [{s.name: v[s.initial] if isinstance(s.initial, str) else flint.arb(s.initial) for s in state} for v in tensor]
+            for tensor in (points, images)
         )
-        for got, want in ((new_of_image, _image(symmetry, new)), (start_of_image, _image(symmetry, start))):
-            if not all(got[name].overlaps(want[name]) for name in want):
+        for got, want in zip((*new_of_image, *start_of_image), (*new, *start), strict=True):
+            due = _image(symmetry, want)
+            if not all(got[name].overlaps(due[name]) for name in due):
                 return False
-        finite |= all(x.is_finite() for x in new.values())
+        finite |= all(x.is_finite() for v in new for x in v.values())
     return finite
+
+
+def _evaluated(step: Step, tensor: Sequence[Mapping[str, flint.arb]], results: Mapping[str, str]) -> list[dict]:
+    """New values of every element of a tensor."""
+    if step.is_elementwise:
+        evaluate = lower_to_balls(step)
+        after = [evaluate(dict(values)) for values in tensor]
+        return [{n: v[symbol] for n, symbol in results.items()} for v in after]
+    whole = TensorStep(step, lambda name, i: tensor[i][name], _SHAPE)
+    return [{n: whole.value(symbol, i) for n, symbol in results.items()} for i in range(len(tensor))]
+
+
+def _points(step: Step, zero: frozenset[str], random: Random) -> list[dict[str, flint.arb]]:
+    """Values for every element of a small tensor; of a single one where elements do not act on each other."""
+    first = _point(step, zero, random)
+    if step.is_elementwise:
+        return [first]
+    own = {"p", "g", *(s.name for s in step.rule.state if not s.scalar and not s.common)}
+    others = (_point(step, zero, random) for _ in range(math.prod(_SHAPE) - 1))
+    return [first, *({**first, **{n: v[n] for n in own}} for v in others)]
 
 
 def _point(step: Step, zero: frozenset[str], random: Random) -> dict[str, flint.arb]:

@@ -6,10 +6,13 @@ by one or together, p - c p sometimes as p (1 - c) and exponential averages some
 
 from __future__ import annotations
 
+import math
 import random
 
 import numpy as np
 import sympy
+
+from reference.reductions import Reduction
 
 Value = np.ndarray | np.floating
 
@@ -34,6 +37,7 @@ class Reordered:
 
     def run(self, values: dict) -> dict[str, Value]:
         """New values by name. ``values`` holds arrays for elements and numbers for scalars."""
+        self.shape = values.get("p.shape", ())
         for symbol in self.step.is_scalar:
             if symbol.name in values:
                 value = values[symbol.name]
@@ -57,6 +61,8 @@ class Reordered:
             return self.power(e)
         if isinstance(e, sympy.Piecewise):
             return self.chosen(list(e.args))
+        if isinstance(e, Reduction):
+            return self.reduced(e)
         arguments = [self.value(a) for a in self.shuffled(e.args)]
         if isinstance(e, sympy.Max | sympy.Min):
             choose = np.maximum if isinstance(e, sympy.Max) else np.minimum
@@ -96,6 +102,29 @@ class Reordered:
                 result = value if result is None else self.together(np.multiply, result, value)
         return result
 
+    def reduced(self, e: Reduction) -> Value:
+        """A sum in a random order, one by one or by halves; that of low-precision elements is kept in float32."""
+        wide = np.float32 if self.elements is np.float16 else self.elements
+        terms = np.broadcast_to(self.value(e.args[0]), (math.prod(self.shape),)).astype(wide).reshape(self.shape)
+        rows = np.moveaxis(terms, e.axis, -1).reshape(-1, self.shape[e.axis]) if e.axis else terms.reshape(1, -1)
+        order = self.random.sample(range(rows.shape[1]), rows.shape[1])
+        add = np.add.reduce if self.random.random() < 0.5 else self.one_by_one
+        sums = np.array([add(row[order]) for row in rows])
+        if e.averages:
+            sums = sums / wide(rows.shape[1])
+        sums = sums.astype(self.elements)
+        if e.axis is None:
+            return sums[0]
+        kept = [n for k, n in enumerate(self.shape) if k != len(self.shape) + e.axis]
+        return np.broadcast_to(np.expand_dims(sums.reshape(kept), e.axis), self.shape).reshape(-1)
+
+    @staticmethod
+    def one_by_one(terms: np.ndarray) -> np.floating:
+        total = terms.dtype.type(0)
+        for x in terms:
+            total = total + x
+        return total
+
     def power(self, e: sympy.Pow) -> Value:
         if e.exp.is_number and e.exp.is_negative:
             return self.together(np.divide, self.scalars(1.0), self.value(1 / e))
@@ -114,6 +143,10 @@ class Reordered:
         if condition == sympy.true:
             return self.value(expression)
         test = self.holds(condition)
+        if isinstance(condition, sympy.And):
+            (first, *others), otherwise = condition.args, sympy.Piecewise(*rest)
+            return self.chosen([(sympy.Piecewise((expression, sympy.And(*others)), (otherwise, True)), first), *rest])
+        test = self.together(COMPARISONS[condition.rel_op], self.value(condition.lhs), self.value(condition.rhs))
         if not np.ndim(test):
             return self.value(expression) if test else self.chosen(rest)
         return np.where(test, self.elements(self.value(expression)), self.elements(self.chosen(rest)))

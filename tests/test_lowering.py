@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from reference import RULES, Hyperparameter, RuleError, StateVariable, UpdateRule
 from reference.lowering.array import array_source, lower_to_arrays
 from reference.lowering.ball import distance, exact_step, lower_to_balls
+from reference.lowering.tensor_ball import exact_tensor
 from reference.lowering.latex import step_latex, step_text, symbol_names
 from reference.rounding import FACTOR, PRECISIONS
 from reference.rule import Step, unset_symbol
@@ -56,7 +57,12 @@ def situations(draw, step: Step, dtype: str) -> dict:
             values[s.name] = np.abs(elements()) if s.nonnegative else elements()
         if s.unset_at_first:
             values[unset_symbol(s.name).name] = draw(st.integers(0, 1))
-    return values
+    return values | shaped(step)
+
+
+def shaped(step: Step) -> dict:
+    """What rules with reductions must know of the tensor."""
+    return {} if step.is_elementwise else {"p.shape": (LANES // 8, 8)}
 
 
 def allowances(step: Step, values: dict, dtype: str, scalars: str = "float64", errors: dict | None = None) -> dict:
@@ -82,8 +88,11 @@ def allowances(step: Step, values: dict, dtype: str, scalars: str = "float64", e
 
 def certain_ratio(step: Step, values: dict, name: str, element: int, got: float, allowance: float) -> float:
     """How many allowances ``got`` certainly is from the exact value."""
-    one = {k: float(x[element]) if isinstance(x, np.ndarray) else x for k, x in values.items()}
-    ball = exact_step(step, one, dict.fromkeys(step.outputs, max(allowance, 5e-324)))[name]
+    if step.is_elementwise:
+        one = {k: float(x[element]) if isinstance(x, np.ndarray) else x for k, x in values.items()}
+        ball = exact_step(step, one, dict.fromkeys(step.outputs, max(allowance, 5e-324)))[name]
+    else:
+        ball = exact_tensor(step, [values], values["p.shape"], name, element, max(allowance, 5e-324))
     assert ball.is_finite()
     if not math.isfinite(got):
         return math.inf
@@ -157,6 +166,7 @@ def test_the_allowance_is_not_slack(rule, record_property):
         for s in step.state:
             values[s.name] = 0.5 if s.scalar else np.abs(elements())
             values[unset_symbol(s.name).name] = 0
+        values |= shaped(step)
         worst = max(worst, worst_ratio(step, values, seed, "float32"))
     record_property("worst_ratio", float(worst))
     assert 0.05 < worst <= 1

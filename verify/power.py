@@ -20,7 +20,7 @@ from reference.rule import unset_symbol
 from reference.variants import differs
 from reference.variants.difference import evaluate
 from verify.driver import numbers, quiet
-from verify.lanes import DTYPES, as_float64, fill
+from verify.lanes import DTYPES, as_float64, fill, real_shape
 from verify.program import AddGroup, Edit, Program, Repeat, Schedule, Step
 from verify.subject import LoadedSubject
 
@@ -63,11 +63,11 @@ class Walker:
         self.state: dict[str, Any] = {}
 
     def inputs(
-        self, p: np.ndarray, g: np.ndarray, count: int, values: Mapping[str, float], state=None
+        self, p: np.ndarray, g: np.ndarray, count: int, values: Mapping[str, float], shape: tuple, state=None
     ) -> dict[str, Any]:
         """Symbols before a step; ``state`` takes the place of the walker's own."""
         known = self.state if state is None else state
-        v: dict[str, Any] = {**values, "p": p, "g": g, "t": count}
+        v: dict[str, Any] = {**values, "p": p, "g": g, "t": count, "p.shape": shape}
         for variable in self.step.state:
             name = variable.name
             start = float(values[variable.initial] if isinstance(variable.initial, str) else variable.initial)
@@ -83,7 +83,13 @@ class Walker:
         """New value and allowance of every quantity."""
         unit, tiny = FACTOR * self.precision.unit, FACTOR * self.precision.smallest
         found = self.evaluate(np, unit, tiny, FACTOR * 2.0**-53, 0.0, self.precision.largest, v)
+        if not self.step.is_elementwise:
+            found = [tuple(_at_every_element(x, v["p"]) for x in result) for result in found]
         return dict(zip(self.step.outputs, found, strict=True))
+
+
+def _at_every_element(x: Any, p: np.ndarray) -> Any:
+    return np.broadcast_to(x, p.shape) if isinstance(x, np.ndarray | np.floating) else x
 
 
 class Sketch(Walker):
@@ -96,7 +102,7 @@ class Sketch(Walker):
 
     def results(self, v: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
         known = {symbol: v[symbol.name] for symbol in self.step.is_scalar if symbol.name in v}
-        after = evaluate(self.step.assignments, known)
+        after = evaluate(self.step.assignments, known, v["p.shape"])
         return {name: (after[self.step.new_symbol(name)], None) for name in self.step.outputs}
 
 
@@ -144,7 +150,11 @@ class _Track:
         self.group, self.shape = spec.group, spec.shape
         self.real = str(DTYPES[program.dtype].to_real() if DTYPES[program.dtype].is_complex else DTYPES[program.dtype])
         self.dtype = self.real.removeprefix("torch.")
-        self.p = as_float64(fill(spec.initial, spec.shape, DTYPES[program.dtype]))[:MOST_LANES].copy()
+        initial = fill(spec.initial, spec.shape, DTYPES[program.dtype])
+        self.lanes, self.real_shape = len(as_float64(initial)), real_shape(initial)
+        if self.lanes > MOST_LANES and (rule.is_elementwise or len(self.real_shape) == 1):
+            self.lanes, self.real_shape = MOST_LANES, (MOST_LANES,)
+        self.p = as_float64(initial)[: self.lanes].copy()
         self.rule = Walker(rule, self.dtype)
         self.variant = Sketch(variant, self.dtype) if sketched else Walker(variant, self.dtype)
         self.margin = SURELY if sketched else 1.0
@@ -157,18 +167,18 @@ class _Track:
         if filling is not None:
             values = as_float64(fill(filling, () if filling.expanded else self.shape, DTYPES[program.dtype]))
             self.gradient = (
-                np.broadcast_to(values[:MOST_LANES], self.p.shape) if filling.expanded else values[:MOST_LANES]
+                np.broadcast_to(values[: self.lanes], self.p.shape) if filling.expanded else values[: self.lanes]
             )
 
     def step(self, values: Mapping[str, float]) -> bool:
         """One step of the variant; whether the rule would refute it."""
         assert self.gradient is not None
         self.count += 1
-        inputs = self.variant.inputs(self.p, self.gradient, self.count, values)
+        inputs = self.variant.inputs(self.p, self.gradient, self.count, values, self.real_shape)
         moved = self.variant.results(inputs)
         # the rule starts from what it sees of the variant's state, and carries the rest itself
         seen = {**self.rule.state, **{n: self.variant.state[n] for n in self.shared if n in self.variant.state}}
-        due = self.rule.results(self.rule.inputs(self.p, self.gradient, self.count, values, seen))
+        due = self.rule.results(self.rule.inputs(self.p, self.gradient, self.count, values, self.real_shape, seen))
         apart = any(self._apart(name, moved[name], due[name]) for name in due if name in moved)
         self.variant.state = {n: self._kept(moved[n][0]) for n in moved if n != "p"}
         self.rule.state = {n: self._kept(due[n][0]) for n in due if n != "p"}

@@ -155,7 +155,8 @@ def _smaller_tensors(program: Program) -> Iterator[Program]:
     """Parameters with fewer elements; then values that can be read in the place of slices of the pool."""
     for index, p in enumerate(program.parameters):
         count = element_count(p.shape)
-        for shape in ((1,), (2,), (count // 2,)):
+        halves = [(*p.shape[:k], n // 2, *p.shape[k + 1 :]) for k, n in enumerate(p.shape)]
+        for shape in ((1,), (2,), (count // 2,), *halves):
             if 0 < element_count(shape) < count:
                 yield _with_parameter(program, index, replace(p, shape=shape, layout="contiguous"))
         for filling in _readable(p.initial, p, program.dtype_of(p)):

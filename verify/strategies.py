@@ -38,6 +38,8 @@ from verify.program import (
 # Sizes around vector registers: 8 and 16 floats, 4 and 8 doubles, and unrolled loops of them.
 TAIL_SIZES = (1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 129)
 SMALL_SHAPES = ((1,), (), (3,), (2, 3), (17,), (1, 1), (2, 3, 4), (8, 16), (2, 1, 2, 3))
+# one number out of range makes a whole tensor useless, and every step makes some
+MOST_STEPS_OF_TENSORS = 6
 TAME_STARTS = st.integers(0, TAME - 1)
 POOL_STARTS = st.integers(0, POOL_SIZE - 1)
 
@@ -123,16 +125,28 @@ def bulk_programs(
     operations = [Step((Filling((start + (k + 1) * stride) % (TAME - lanes)),)) for k in range(count)]
     if draw(st.integers(0, 5)) == 5:
         operations[-1] = Step((Filling(TAME + start % (POOL_SIZE - TAME)),))
+    parameters = [Parameter((lanes,), 0, Filling(start))]
+    if not rule.is_elementwise:
+        # each of them is one trial
+        parameters += [Parameter(shape, 0, Filling(start + lanes * k)) for k, shape in enumerate(SMALL_SHAPES, start=1)]
+        operations = [_for_all(op, len(parameters)) for op in operations[:MOST_STEPS_OF_TENSORS]]
     return Program(
         dtype,
         device,
         implementation,
         (values,),
         chosen,
-        (Parameter((lanes,), 0, Filling(start)),),
+        tuple(parameters),
         tuple(operations),
         reuse_gradients=draw(st.booleans()),
     )
+
+
+def _for_all(step: Step, parameters: int) -> Step:
+    """The step with gradients from other places of the pool for further parameters."""
+    (first,) = step.gradients
+    assert first is not None
+    return Step(tuple(Filling((first.start + 8191 * k) % POOL_SIZE) for k in range(parameters)))
 
 
 @st.composite

@@ -176,6 +176,9 @@ class Moment:
         for variable in step.state:
             if f"e_{variable.name}" not in v:
                 v |= self.witness.fresh(variable, v)
+        if where is not None and not step.is_elementwise:
+            whole = self._predicted(hypothesis, None)
+            return {n: tuple(x[where] if isinstance(x, np.ndarray) else x for x in r) for n, r in whole.items()}
         if where is not None:
             v = {k: (x[where] if isinstance(x, np.ndarray) else x) for k, x in v.items()}
         found = self._evaluate(step, v)

@@ -57,6 +57,10 @@ _MODULES = {
     "schedule_free_sgd": "schedule_free",
     "schedule_free_adamw": "schedule_free",
     "schedule_free_adamw_scaled": "schedule_free",
+    "lars": "lars",
+    "lars_lr_outside": "lars",
+    "lamb": "lamb",
+    "lamb_clamped": "lamb",
 }
 DERIVED = tuple(_MODULES)
 

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import sympy
 
+from reference.reductions import Reduction
 from reference.rule import GRADIENT, PARAMETER, STEP_COUNT, Step, UpdateRule, unset_symbol
 
 
@@ -26,6 +27,26 @@ def simple_case(expression: sympy.Expr, **values) -> sympy.Expr:
 def branch(expression: sympy.Expr, index: int) -> sympy.Expr:
     """The expression with every Piecewise replaced by one of its branches."""
     return expression.replace(lambda e: isinstance(e, sympy.Piecewise), lambda e: e.args[index].expr)
+
+
+def on_elements(expression: sympy.Expr, count: int, *symbols: sympy.Symbol) -> sympy.Expr:
+    """The expression with every reduction written out over a tensor of so many elements.
+
+    What stands outside reductions is that of the first element.
+
+    Args:
+        symbols: those that differ from element to element, beside parameter and gradient.
+    """
+    own = (PARAMETER, GRADIENT, *symbols)
+
+    def at(e: sympy.Expr, i: int) -> sympy.Expr:
+        return e.xreplace({s: sympy.Symbol(f"{s.name}_{i}", **s.assumptions0) for s in own})
+
+    def written_out(e: Reduction) -> sympy.Expr:
+        total = sum(at(e.args[0], i) for i in range(count))
+        return total / count if e.averages else total
+
+    return at(expression.replace(lambda e: isinstance(e, Reduction), written_out), 0)
 
 
 def run(

@@ -17,10 +17,14 @@ import sympy
 from sympy.core.relational import Relational
 from sympy.logic.boolalg import BooleanFalse, BooleanTrue
 
+from reference.reductions import Reduction
 from reference.rule import GRADIENT, PARAMETER, STEP_COUNT, Assignment, Step, UpdateRule, unset_symbol
 from reference.variants.equations import Equations
 
 SETTINGS, LANES, STEPS = 10, 12, 7
+# of the tensor that the lanes of one setting are, for rules with reductions; in two of the settings it is zero, and
+# its gradient is
+SHAPE, ZERO_PARAMETER, ZERO_GRADIENT = (3, 4), 3, 4
 # hyperparameters change before this step, because mistakes may show in that alone
 EDITED = 4
 DIGITS = 23
@@ -66,6 +70,8 @@ class Scenes:
         g[1::2, lane == 5] = 0
         g[:, lane == 6] = np.abs(g[:, lane == 6])
         g[:, lane == 7] *= 8
+        if not self.step.is_elementwise:
+            g[:, np.arange(width) // LANES == ZERO_GRADIENT] = 0
         return g
 
     def _setting(self, rule: UpdateRule, number: int) -> Mapping[str, float]:
@@ -86,6 +92,8 @@ class Scenes:
     def _walk(self) -> None:
         p = self.rng.standard_normal(SETTINGS * LANES)
         p[np.arange(len(p)) % LANES == 8] = 0
+        if not self.step.is_elementwise:
+            p[np.arange(len(p)) // LANES == ZERO_PARAMETER] = 0
         state = {s.name: self._initial(s, self.given[0], p) for s in self.step.state}
         unset = dict.fromkeys(state, np.ones_like(p))
         for given in self.given:
@@ -194,9 +202,13 @@ class Scenes:
 # -- arithmetic -------------------------------------------------------------------------------
 
 
-def evaluate(assignments: tuple[Assignment, ...], values: Values) -> Values:
-    """The values of all symbols after the assignments, in float64."""
-    memo: dict = dict(values)
+def evaluate(assignments: tuple[Assignment, ...], values: Values, shape: tuple[int, ...] = SHAPE) -> Values:
+    """The values of all symbols after the assignments, in float64.
+
+    Args:
+        shape: of a tensor, if the rule has reductions; arrays hold one such tensor after the other.
+    """
+    memo: dict = {"shape": shape, **values}
     with np.errstate(all="ignore"):
         for a in assignments:
             memo[a.symbol] = _value(a.expression, memo)
@@ -218,6 +230,8 @@ def _compute(e: sympy.Basic, memo: dict):
     if isinstance(e, sympy.Piecewise):
         return _choose(e, memo)
     args = [_value(a, memo) for a in e.args]
+    if isinstance(e, Reduction):
+        return _reduce(e, args[0], memo)
     if isinstance(e, sympy.And | sympy.Or):
         return (np.logical_and if isinstance(e, sympy.And) else np.logical_or).reduce(np.broadcast_arrays(*args))
     if isinstance(e, sympy.Add):
@@ -246,6 +260,14 @@ def _choose(e: sympy.Piecewise, memo: dict):
         test = _value(condition, memo)
         result = _value(value, memo) if test is True else np.where(test, _value(value, memo), result)
     return result
+
+
+def _reduce(e: Reduction, x, memo: dict):
+    """A reduction of every tensor, at every element of it."""
+    tensors = np.broadcast_to(x, memo[PARAMETER].shape).reshape(-1, *memo["shape"])
+    axes = tuple(range(1, tensors.ndim)) if e.axis is None else e.axis
+    found = (np.mean if e.averages else np.sum)(tensors, axis=axes, keepdims=True)
+    return np.broadcast_to(found, tensors.shape).reshape(-1)
 
 
 def _power(base, exponent: sympy.Expr, value):

@@ -10,6 +10,7 @@ from itertools import chain
 import numpy as np
 import sympy
 
+from reference.reductions import Reduction
 from reference.rule import Options, RuleError, UpdateRule
 from reference.variants import (
     arithmetic,
@@ -23,6 +24,7 @@ from reference.variants import (
     moments,
     momentum,
     options,
+    reductions,
 )
 from reference.variants.difference import Scenes
 from reference.variants.equations import Edit, Equations, Rewrite, prepare, rule_from
@@ -32,6 +34,7 @@ from reference.variants.field import row_of
 NAMED: tuple[Rewrite, ...] = (
     epsilon.epsilon_edits,
     arithmetic.branch_edits,
+    reductions.reduction_edits,
     correction.correction_edits,
     decay.decay_edits,
     options.ignored_edits,
@@ -317,6 +320,8 @@ def _may_be_used(e: Equations, x: sympy.Expr, scalar: bool) -> bool:
         if isinstance(node, sympy.Pow) and not e.is_scalar(node):
             if not (node.exp.is_Rational and ((2 * node.exp).is_Integer or abs(node.exp) < 1)):
                 return False
+        elif isinstance(node, Reduction) and e.is_scalar(node.args[0]):
+            return False
         elif isinstance(node, sympy.Heaviside | sympy.re | sympy.im | sympy.arg):
             return False
     return True

@@ -39,7 +39,7 @@ def resembles(step: Step, before: Mapping[str, Any], after: Mapping[str, Any], u
     if before["t"] != 1 and any(s.name not in before for s in step.state):
         return True  # it remembers something that nobody has recorded
     values = _values(step, before)
-    results = evaluate(step.assignments, values)
+    results = evaluate(step.assignments, values, before.get("p.shape", ()))
     finite = np.isfinite(np.asarray(before["p"], dtype=float))
     for name in step.outputs:
         needs = next((s.needs for s in step.state if s.name == name), None)

@@ -154,6 +154,20 @@ WRONG: tuple[Specimen, ...] = (
         rule_state="MomentKeepsStep MomentOfSign",
     ),
     *_wrong(
+        "lars",
+        "lars",
+        rule_step="RatioInverted DecayNotInDivisor DecayInsideNorm NotGuarded RootMeanSquare",
+        rule_reductions="NormOfFirstBlock",
+        rule_layouts="NormOfRows",
+        groups_bystander="NormOfAll",
+    ),
+    *_wrong(
+        "lamb",
+        "lamb",
+        rule_step="DecayNotInNorm DecayNotScaled RatioClipped CorrectionAfterRatio NormIsSquared ZeroMovesNothing",
+        rule_reductions="SumStandsStill",
+    ),
+    *_wrong(
         "rmsprop",
         "rmsprop",
         rule_step="EpsInsideRoot AlphaSwapped SquareUndamped CenteredWithoutSquare "
@@ -263,6 +277,10 @@ RIGHT: tuple[Specimen, ...] = (
     *_right("forms", "rprop", "RpropWhere"),
     *_right("forms", "asgd", "ASGDFloats"),
     *_right("forms", "lion", "LionWhere"),
+    *_right("reductions", "lars", "LARSByDots"),
+    *_right("reductions", "lars_lr_outside", "LARSOutside"),
+    *_right("reductions", "lamb", "LAMBByHalves"),
+    *_right("reductions", "lamb_clamped", "LAMBClamped"),
 )
 
 # those of one step are above; what an optimizer must survive beyond it is in a file of its own

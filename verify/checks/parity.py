@@ -230,6 +230,8 @@ def slices(context: Context, program: Program) -> str | None:
     Bugs of this kind: a vector loop whose remainder is left out, a norm or a mean over the tensor, small tensors
     that are treated in another way.
     """
+    if not context.loaded.rule.is_elementwise:
+        raise Unsupported("its rule has reductions: a slice is another tensor, and moves in another way")
     first = program.parameters[0]
     size = first.shape[0] if len(first.shape) == 1 else 0
     cuts = [c for c in CUTS if c < size] + [size]

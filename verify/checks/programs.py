@@ -52,12 +52,34 @@ def sweep(context: Context) -> Iterator[Program]:
                 continue
             number += 1
             start = 4099 * number
-            yield context.program(
+            bulk = context.program(
                 groups=(values,),
                 options=dict(fitting[number % len(fitting)]),
                 parameters=(Parameter((context.budget.lanes,), 0, Filling(start)),),
                 operations=tuple(Step((Filling(start + 601 * k),)) for k in steps),
             )
+            yield bulk if rule.is_elementwise else with_tensors(bulk, number)
+
+
+# shape, scale of the numbers, and scale of the gradients
+TENSORS = (((3,), 1.0, 1.0), ((4, 5), 0.125, 8.0), ((2, 3), 8.0, 0.125), ((7,), 0.0, 1.0), ((1, 6), 1.0, 0.0))
+
+
+def with_tensors(program: Program, number: int) -> Program:
+    """The program with small parameters beside its own: where elements act on each other, a tensor is one trial.
+
+    Their numbers are ordinary, for what is large hides all the others in a sum; one is zero, and another one's gradient.
+    """
+    parameters = tuple(
+        Parameter(shape, 0, scaled(plainly(7 * k + number), scale)) for k, (shape, scale, _) in enumerate(TENSORS)
+    )
+
+    def step(j: int, op: Step) -> Step:
+        own = (scaled(plainly(11 * k + 5 * j + number), scale) for k, (_, _, scale) in enumerate(TENSORS))
+        return replace(op, gradients=(*op.gradients, *own))
+
+    operations = (step(j, op) if isinstance(op, Step) else op for j, op in enumerate(program.operations))
+    return replace(program, parameters=(*program.parameters, *parameters)).with_operations(operations)
 
 
 def settings(context: Context) -> Iterator[tuple[Options, dict[str, float]]]:
@@ -275,6 +297,11 @@ def plainly(at: int) -> Filling:
     """Ordinary numbers, beginning elsewhere in their cycle."""
     at %= len(PLAIN)
     return Filling(values=(*PLAIN[at:], *PLAIN[:at]))
+
+
+def scaled(filling: Filling, factor: float) -> Filling:
+    """Explicit numbers times a power of two, or zero."""
+    return replace(filling, values=tuple(factor * x for x in filling.values or ()))
 
 
 def edits_without_rule(context: Context) -> Iterator[Program]:

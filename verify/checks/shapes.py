@@ -21,11 +21,22 @@ from verify.strategies import TAIL_SIZES
 from verify.trajectory import Recorder
 
 
-def _or_by_twin(twin: Judge) -> Callable[[Context, Program], Outcome]:
+def _is_known(context: Context) -> bool:
+    return context.loaded.rule.known
+
+
+def _is_elementwise(context: Context) -> bool:
+    """Whether the rule is known, and no element has to do with others."""
+    return context.loaded.rule.known and context.loaded.rule.is_elementwise
+
+
+def _or_by_twin(
+    twin: Judge, by_reference: Callable[[Context], bool] = _is_known
+) -> Callable[[Context, Program], Outcome]:
     """Judges by the reference, or without it where no rule is known."""
 
     def judge(context: Context, program: Program) -> Outcome:
-        return context.run(program) if context.loaded.rule.known else outcome_of(twin, context, program)
+        return context.run(program) if by_reference(context) else outcome_of(twin, context, program)
 
     return judge
 
@@ -334,16 +345,17 @@ def _spares_others(context: Context, program: Program) -> str | None:
 @check(
     "rule.nonfinite",
     "A nan or an infinity in one element of a gradient stays in that element.",
-    judge=_or_by_twin(_spares_others),
+    judge=_or_by_twin(_spares_others, _is_elementwise),
 )
 def nonfinite(context: Context) -> Report:
     """One element of the gradient is nan or infinite; all others must end as if it were not there.
 
     Judged by the same oracle: every other element, at this step and the next, is inside its allowance. Where no
-    rule is known, elements of one tensor may have to do with each other: then all other parameters must be spared.
+    rule is known, or one with reductions, elements of one tensor have to do with each other: then all other
+    parameters must be spared.
     Bugs of this kind: a global norm or mean, a whole tensor skipped because one element is bad.
     """
-    if not context.loaded.rule.known:
+    if not _is_elementwise(context):
         return _try_twins(context, _spoilt(context), _spares_others)
     report = Report()
     values = first_trials(context)

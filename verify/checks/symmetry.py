@@ -136,7 +136,7 @@ def translation(context: Context, program: Program) -> str | None:
 
 @judged(
     "symmetry.permutation",
-    "Where the rule works element by element, permuting the elements changes nothing else.",
+    "Where elements act on each other through the whole tensor or not at all, permuting them changes nothing else.",
     _programs,
     dtypes=DTYPES,
     needs=("rule",),

@@ -22,13 +22,22 @@ class _Optimizer(torch.optim.Optimizer):
         loss = None if closure is None else torch.enable_grad()(closure)()
         for group in self.param_groups:
             for p in group["params"]:
-                if p.grad is not None:
-                    state = self.state[p]
-                    state["step"] = state.get("step", 0) + 1
-                    g = -p.grad if group["maximize"] else p.grad
-                    kept = [_real(state.setdefault(k, torch.zeros_like(p))) for k in self.states]
-                    self.update(_real(p), _real(g), state["step"], group, *kept)
+                if p.grad is None:
+                    continue
+                if p.grad.is_sparse:
+                    raise RuntimeError("sparse gradients are not supported")
+                state = self.state[p]
+                if not state:
+                    state["step"] = 0
+                    state.update({key: torch.zeros_like(p) for key in self.states})
+                state["step"] += 1
+                g = _real(-p.grad if group["maximize"] else p.grad)
+                self.update(_real(p), g, *(_real(state[key]) for key in self.states), state["step"], group)
         return loss
+
+
+def where(condition, one, other):
+    return torch.where(condition, one, torch.full_like(one, other))
 
 
 class LARSByDots(_Optimizer):
@@ -41,18 +50,40 @@ class LARSByDots(_Optimizer):
             params, lr, maximize, momentum=momentum, weight_decay=weight_decay, trust_coefficient=trust_coefficient
         )
 
-    def update(self, p, g, t, group, velocity):
-        x, y = p.flatten(), g.flatten()
+    def update(self, p, g, velocity, t, group):
+        x, y = p.reshape(-1), g.reshape(-1)
         p_norm, g_norm = torch.dot(x, x).sqrt(), torch.dot(y, y).sqrt()
-        rate = torch.full_like(p_norm, group["lr"])
-        if p_norm > 0 and g_norm > 0:
-            rate = rate * group["trust_coefficient"] / (g_norm / p_norm + group["weight_decay"])
+        local = group["trust_coefficient"] / (g_norm / p_norm + group["weight_decay"])
+        rate = group["lr"] * where((p_norm > 0) & (g_norm > 0), local, 1.0)
         velocity.mul_(group["momentum"]).add_(rate * g + rate * group["weight_decay"] * p)
         p.sub_(velocity)
 
 
+class LARSOutside(_Optimizer):
+    """The norms of both are taken in float64, and the local rate is a Python number."""
+
+    states = ("momentum_buffer",)
+
+    def __init__(
+        self, params, lr=1e-3, momentum=0.0, weight_decay=0.0, trust_coefficient=1e-3, eps=0.0, nesterov=False,
+        maximize=False,
+    ):  # fmt: skip
+        super().__init__(
+            params, lr, maximize, momentum=momentum, weight_decay=weight_decay, trust_coefficient=trust_coefficient,
+            eps=eps, nesterov=nesterov,
+        )  # fmt: skip
+
+    def update(self, p, g, buffer, t, group):
+        p_norm, g_norm = (x.double().norm().item() for x in (p, g))
+        divisor = g_norm + group["weight_decay"] * p_norm + group["eps"]
+        local = group["trust_coefficient"] * p_norm / divisor if p_norm > 0 and g_norm > 0 else 1.0
+        g = local * (g + group["weight_decay"] * p)
+        buffer.mul_(group["momentum"]).add_(g)
+        p.sub_(group["lr"] * (g + group["momentum"] * buffer if group["nesterov"] else buffer))
+
+
 class LAMBByHalves(_Optimizer):
-    """Norms are those of the norms of two halves; what is multiplied is a direction of length one."""
+    """Norms are those of the norms of two halves; a direction of length one is made first and stretched then."""
 
     states = ("exp_avg", "exp_avg_sq")
 
@@ -64,12 +95,37 @@ class LAMBByHalves(_Optimizer):
         parts = [part.norm() for part in x.reshape(-1).tensor_split(2)]
         return torch.stack(parts).norm()
 
-    def update(self, p, g, t, group, m, s):
+    def size(self, p, group):
+        return self.length(p)
+
+    def corrected(self, m, s, t, group):
+        b1, b2 = group["betas"]
+        return m / (1 - b1**t), s / (1 - b2**t)
+
+    def update(self, p, g, m, s, t, group):
         b1, b2 = group["betas"]
         m.lerp_(g, 1 - b1)
         s.mul_(b2).addcmul_(g, g, value=1 - b2)
-        r = (m / (1 - b1**t)) / ((s / (1 - b2**t)).sqrt() + group["eps"]) + group["weight_decay"] * p
-        length, size = self.length(r), self.length(p)
-        if length > 0 and size > 0:
-            r = r / length * size
+        m_hat, s_hat = self.corrected(m, s, t, group)
+        r = m_hat / (s_hat.sqrt() + group["eps"]) + group["weight_decay"] * p
+        length, size = self.length(r), self.size(p, group)
+        scaled = (length > 0) & (size > 0)
+        r = r / where(scaled, length, 1.0) * where(scaled, size, 1.0)
         p.sub_(group["lr"] * r)
+
+
+class LAMBClamped(LAMBByHalves):
+    """The norm of the parameter is compared before its root is taken."""
+
+    def __init__(
+        self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-6, weight_decay=0.01, clamp_value=10.0, maximize=False
+    ):
+        _Optimizer.__init__(
+            self, params, lr, maximize, betas=betas, eps=eps, weight_decay=weight_decay, clamp_value=clamp_value
+        )
+
+    def corrected(self, m, s, t, group):
+        return m, s
+
+    def size(self, p, group):
+        return p.square().sum().clamp(max=group["clamp_value"] ** 2).sqrt()

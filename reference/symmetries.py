@@ -376,7 +376,10 @@ def _holds(step: Step, symmetry: Symmetry) -> bool:
         images = [_image(symmetry, values) for values in points]
         new, new_of_image = (_evaluated(step, tensor, results) for tensor in (points, images))
         start, start_of_image = (
-            [{s.name: v[s.initial] if isinstance(s.initial, str) else flint.arb(s.initial) for s in state} for v in tensor]
+            [
+                {s.name: v[s.initial] if isinstance(s.initial, str) else flint.arb(s.initial) for s in state}
+                for v in tensor
+            ]
             for tensor in (points, images)
         )
         for got, want in zip((*new_of_image, *start_of_image), (*new, *start), strict=True):

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from reference import RULES, Hyperparameter, RuleError, StateVariable, UpdateRule
 from reference.lowering.array import array_source, lower_to_arrays
 from reference.lowering.ball import distance, exact_step, lower_to_balls
-from reference.lowering.tensor_ball import exact_tensor
 from reference.lowering.latex import step_latex, step_text, symbol_names
+from reference.lowering.tensor_ball import exact_tensor
 from reference.rounding import FACTOR, PRECISIONS
 from reference.rule import Step, unset_symbol
 from tests.reordered import Reordered

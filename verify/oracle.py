@@ -256,7 +256,9 @@ class LockStep(Driver):
             return results
         # what is common to all elements comes out once
         return [
-            result if self._is_number(name) else tuple(np.broadcast_to(0.0 if x is None else x, v["p"].shape) for x in result)
+            result
+            if self._is_number(name)
+            else tuple(np.broadcast_to(0.0 if x is None else x, v["p"].shape) for x in result)
             for name, result in zip(self.rule_step.outputs, results, strict=True)
         ]
 

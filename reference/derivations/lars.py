@@ -59,7 +59,7 @@ def _steps() -> list[DerivationStep]:
 def lars() -> list[DerivationStep]:
     """You, Gitman & Ginsburg 2017 (arXiv:1708.03888), Section 4, equation 6, and Algorithm 1."""
     step = LARS.step()
-    own = branch(simple_case(step.solved("p"), eps=0), 0)
+    own = branch(step.solved("p"), 0)
     velocity = v.momentum * v.momentum_buffer + v.lr * _local_rate() * (v.g + v.weight_decay * v.p)
     return [
         *_steps(),
@@ -75,7 +75,7 @@ def lars() -> list[DerivationStep]:
 def lars_lr_outside() -> list[DerivationStep]:
     """The same with the learning rate outside, as long as it stays the same."""
     gradients = symbols("g1:4", real=True)
-    forms = [run(rule.step(), gradients, {"eps": 0}) for rule in (LARS, LARS_LR_OUTSIDE)]
+    forms = [run(rule.step(), gradients) for rule in (LARS, LARS_LR_OUTSIDE)]
     inside, outside = (branch(form["momentum_buffer"], 1) for form in forms)
     nesterov = branch(LARS_LR_OUTSIDE.step({"nesterov": True}).solved("p"), 1)
     g = v.g + v.weight_decay * v.p

@@ -16,23 +16,25 @@ TRUST_COEFFICIENT = Hyperparameter(
 NESTEROV = Option("nesterov", about="take the gradient where the momentum is about to carry the parameter")
 
 
-def _scaled_gradient(v: Variables, options: Options) -> sympy.Expr:
+def _scaled_gradient(v: Variables, options: Options, eps: sympy.Expr) -> sympy.Expr:
     """The gradient with decay, times the local learning rate."""
     g = uphill_or_down(v, options)
     p_norm = v.let("parameter_norm", norm(v.p))
     g_norm = v.let("gradient_norm", norm(g))
-    local = v.trust_coefficient * p_norm / (g_norm + v.weight_decay * p_norm + v.eps)
+    local = v.trust_coefficient * p_norm / (g_norm + v.weight_decay * p_norm + eps)
     ratio = v.let("trust_ratio", Piecewise((local, And(p_norm > 0, g_norm > 0)), (1, True)))
     return ratio * (g + v.weight_decay * v.p)
 
 
 def lars_equations(v: Variables, options: Options) -> None:
-    velocity = v.let("momentum_buffer", v.momentum * v.momentum_buffer + v.lr * _scaled_gradient(v, options))
+    velocity = v.let(
+        "momentum_buffer", v.momentum * v.momentum_buffer + v.lr * _scaled_gradient(v, options, sympy.S.Zero)
+    )
     v.let("p", v.p - velocity)
 
 
 def lars_lr_outside_equations(v: Variables, options: Options) -> None:
-    g = v.let("scaled_gradient", _scaled_gradient(v, options))
+    g = v.let("scaled_gradient", _scaled_gradient(v, options, v.eps))
     b = v.let("momentum_buffer", v.momentum * v.momentum_buffer + g)
     v.let("p", v.p - v.lr * (g + v.momentum * b if options.nesterov else b))
 
@@ -42,19 +44,12 @@ LARS = UpdateRule(
     title="LARS: momentum, with a learning rate for each parameter from its norm and that of its gradient",
     source="You, Gitman & Ginsburg 2017, Algorithm 1 (arXiv:1708.03888)",
     equations=lars_equations,
-    hyperparameters=(
-        LR,
-        replace(MOMENTUM, trials=(0.9, 0.5, 0.0, 0.97)),
-        WEIGHT_DECAY,
-        TRUST_COEFFICIENT,
-        replace(EPS, default=0.0, absent=0.0, trials=(0.0, 0.5, 1e-2)),
-    ),
-    state=(StateVariable("momentum_buffer", needs="momentum"),),
+    hyperparameters=(LR, MOMENTUM, WEIGHT_DECAY, TRUST_COEFFICIENT),
+    state=(StateVariable("momentum_buffer"),),
     options=(MAXIMIZE,),
     notes=(
         "where the norm of the parameter or of its gradient is zero the local rate is 1, as all code has it; the paper "
         "does not say, and a parameter that starts at zero would stay there",
-        "eps in the divisor is of the code, not of the paper",
     ),
 )
 
@@ -64,7 +59,14 @@ LARS_LR_OUTSIDE = replace(
     title="LARS with the learning rate outside the momentum, as torch's SGD has it",
     source="You, Gitman & Ginsburg 2017, Algorithm 1 (arXiv:1708.03888), in the form of NVIDIA apex LARC and its heirs",
     equations=lars_lr_outside_equations,
+    hyperparameters=(*LARS.hyperparameters, replace(EPS, default=0.0, absent=0.0, trials=(0.5, 0.0, 1e-2))),
+    state=(StateVariable("momentum_buffer", needs="momentum"),),
     options=(NESTEROV, MAXIMIZE),
-    notes=(*LARS.notes, "it is lars while lr stays as it is"),
+    notes=(
+        *LARS.notes,
+        "it is lars while lr stays as it is",
+        "eps in the divisor is of the code, not of the paper",
+        "no momentum_buffer is kept while momentum is 0",
+    ),
     _steps={},
 )

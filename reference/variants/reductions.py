@@ -55,7 +55,9 @@ def _other_norms(e: Equations, name: str, node: Reduction) -> Iterator[Edit]:
     root, text = sympy.sqrt(node), compact(x.base)
     if any(n == root for n in e.nodes(name, sympy.Pow)):
         sizes = node.func(Abs(x.base))
-        sentence = f"the {node.words} of the sizes of {spoken(x.base)} stands for the root of that of its squares {where}"
+        sentence = (
+            f"the {node.words} of the sizes of {spoken(x.base)} stands for the root of that of its squares {where}"
+        )
         yield Edit(f"norm.of_sizes.{name}.{text}", sentence, e.swap({root: sizes}, [name]))
     squared = f"the {node.words} of {spoken(x.base)} is squared, where that of its squares is due, {where}"
     yield Edit(f"norm.of_sum.{name}.{text}", squared, e.swap({node: node.func(x.base) ** 2}, [name]))
@@ -63,14 +65,16 @@ def _other_norms(e: Equations, name: str, node: Reduction) -> Iterator[Edit]:
 
 def _with_decay(e: Equations, name: str, node: Reduction) -> Iterator[Edit]:
     """The decay in what a norm is taken of, and not in it."""
+    where = f"in what the {node.words} is taken of, in the equation for {name}"
     made = {a.symbol: a.expression for a in e.assignments}
     for symbol in sorted(node.args[0].free_symbols & set(made), key=str):
         terms = sympy.Add.make_args(made[symbol])
         decay = [t for t in terms if PARAMETER in sympy.Mul.make_args(t) and e.is_scalar(t / PARAMETER)]
-        where = f"in what the {node.words} is taken of, in the equation for {name}"
         for term in decay:
             without = node.xreplace({symbol: symbol - term})
-            yield Edit(f"norm.without_decay.{name}", f"{spoken(term)} is missing {where}", e.swap({node: without}, [name]))
+            yield Edit(
+                f"norm.without_decay.{name}", f"{spoken(term)} is missing {where}", e.swap({node: without}, [name])
+            )
     gradient = next((g for g in (e.gradient, GRADIENT) if node.has(g)), None)
     if gradient is not None and "weight_decay" in e.hyperparameters:
         term = e.hyperparameters["weight_decay"] * PARAMETER
@@ -86,6 +90,10 @@ def _ratios(e: Equations, name: str) -> Iterator[Edit]:
         if not (above.free_symbols & norms and below.free_symbols & norms) or e.is_scalar(node):
             continue
         text, key = spoken(node), f"{name}.{compact(node)}"
-        yield Edit(f"ratio.inverted.{key}", f"{text} is inverted in the equation for {name}", e.swap({node: 1 / node}, [name]))
+        yield Edit(
+            f"ratio.inverted.{key}", f"{text} is inverted in the equation for {name}", e.swap({node: 1 / node}, [name])
+        )
         clipped = Min(node, sympy.S.One)
-        yield Edit(f"ratio.clipped.{key}", f"{text} is at most 1 in the equation for {name}", e.swap({node: clipped}, [name]))
+        yield Edit(
+            f"ratio.clipped.{key}", f"{text} is at most 1 in the equation for {name}", e.swap({node: clipped}, [name])
+        )

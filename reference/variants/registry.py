@@ -320,9 +320,9 @@ def _may_be_used(e: Equations, x: sympy.Expr, scalar: bool) -> bool:
         if isinstance(node, sympy.Pow) and not e.is_scalar(node):
             if not (node.exp.is_Rational and ((2 * node.exp).is_Integer or abs(node.exp) < 1)):
                 return False
-        elif isinstance(node, Reduction) and e.is_scalar(node.args[0]):
-            return False
-        elif isinstance(node, sympy.Heaviside | sympy.re | sympy.im | sympy.arg):
+        elif (isinstance(node, Reduction) and e.is_scalar(node.args[0])) or isinstance(
+            node, sympy.Heaviside | sympy.re | sympy.im | sympy.arg
+        ):
             return False
     return True
 

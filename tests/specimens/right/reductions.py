@@ -78,8 +78,12 @@ class LARSOutside(_Optimizer):
         divisor = g_norm + group["weight_decay"] * p_norm + group["eps"]
         local = group["trust_coefficient"] * p_norm / divisor if p_norm > 0 and g_norm > 0 else 1.0
         g = local * (g + group["weight_decay"] * p)
-        buffer.mul_(group["momentum"]).add_(g)
-        p.sub_(group["lr"] * (g + group["momentum"] * buffer if group["nesterov"] else buffer))
+        if group["momentum"]:
+            g = buffer.mul_(group["momentum"]).add_(g) if not group["nesterov"] else self.ahead(buffer, g, group)
+        p.sub_(group["lr"] * g)
+
+    def ahead(self, buffer, g, group):
+        return g + buffer.mul_(group["momentum"]).add_(g) * group["momentum"]
 
 
 class LAMBByHalves(_Optimizer):

@@ -99,5 +99,7 @@ class NormOfAll(_LARS):
     def ratio(self, p, g, group):
         known = [x for x in group["params"] if x.grad is not None]
         return super().ratio(
-            torch.cat([_real(x).reshape(-1) for x in known]), torch.cat([_real(x.grad).reshape(-1) for x in known]), group
+            torch.cat([_real(x).reshape(-1) for x in known]),
+            torch.cat([_real(x.grad).reshape(-1) for x in known]),
+            group,
         )

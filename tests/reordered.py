@@ -143,10 +143,6 @@ class Reordered:
         if condition == sympy.true:
             return self.value(expression)
         test = self.holds(condition)
-        if isinstance(condition, sympy.And):
-            (first, *others), otherwise = condition.args, sympy.Piecewise(*rest)
-            return self.chosen([(sympy.Piecewise((expression, sympy.And(*others)), (otherwise, True)), first), *rest])
-        test = self.together(COMPARISONS[condition.rel_op], self.value(condition.lhs), self.value(condition.rhs))
         if not np.ndim(test):
             return self.value(expression) if test else self.chosen(rest)
         return np.where(test, self.elements(self.value(expression)), self.elements(self.chosen(rest)))

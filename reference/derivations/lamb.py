@@ -82,7 +82,7 @@ def lamb() -> list[DerivationStep]:
 def lamb_clamped() -> list[DerivationStep]:
     """You et al. 2020 (arXiv:1904.00962), Algorithm 2, with a bound on the norm."""
     step = LAMB_CLAMPED.step()
-    bound = Symbol("clamp_value", positive=True)
+    phi, bound = symbols_of(LAMB_CLAMPED).clamp_value, Symbol("bound", positive=True)
     plain = simple_case(step.solved("p"), beta1=0, weight_decay=0)
     r = v.g / (sqrt(v.beta2 * v.exp_avg_sq + (1 - v.beta2) * v.g**2) + v.eps)
     large, small = bound + 1, bound / 2
@@ -91,7 +91,7 @@ def lamb_clamped() -> list[DerivationStep]:
         DerivationStep(
             "phi(z) = min(z, clamp_value) stands for the norm of the parameter (Section 3)",
             branch(plain, 0),
-            v.p - v.lr * Min(norm(v.p), bound) / norm(r) * r,
+            v.p - v.lr * Min(norm(v.p), phi) / norm(r) * r,
         ),
         DerivationStep("above the bound the length of the step is lr times the bound", Min(large, bound), bound),
         DerivationStep("below it the rule is LAMB itself", Min(small, bound), small),

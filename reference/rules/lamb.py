@@ -12,7 +12,7 @@ from reference.rules.common import uphill_or_down
 BIAS_CORRECTION = Option(
     "bias_correction", default=True, arguments=("bias_correction",), about="correct the moments as Adam does"
 )
-CLAMP = Hyperparameter("clamp_value", 10.0, arguments=("clamp_value", "clamp"), trials=(10.0, 1.0, 0.25))
+CLAMP = Hyperparameter("clamp_value", 10.0, low_open=True, arguments=("clamp_value", "clamp"), trials=(10.0, 1.0, 0.25))
 
 
 def _update(v: Variables, options: Options):

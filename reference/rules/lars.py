@@ -11,7 +11,7 @@ from reference.rule import Hyperparameter, Option, Options, StateVariable, Updat
 from reference.rules.common import uphill_or_down
 
 TRUST_COEFFICIENT = Hyperparameter(
-    "trust_coefficient", 1e-3, arguments=("trust_coefficient", "eta"), trials=(0.5, 1.0, 0.1, 2.0**-10)
+    "trust_coefficient", 1e-3, low_open=True, arguments=("trust_coefficient", "eta"), trials=(0.5, 1.0, 0.1)
 )
 NESTEROV = Option("nesterov", about="take the gradient where the momentum is about to carry the parameter")
 

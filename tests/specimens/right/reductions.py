@@ -15,6 +15,9 @@ class _Optimizer(torch.optim.Optimizer):
 
     def __init__(self, params, lr, maximize, **defaults):
         demand_all(dict(lr=lr, **defaults))
+        for name in ("trust_coefficient", "clamp_value"):
+            if defaults.get(name) == 0:
+                raise ValueError(f"{name} must not be 0")
         super().__init__(params, dict(lr=lr, maximize=maximize, **defaults))
 
     @torch.no_grad()

@@ -410,7 +410,7 @@ def _divided(step: Step) -> Step:
 
 
 @lru_cache(maxsize=64)
-def _oldused_symbols(step: Step, name: str) -> Step:
+def _old_used(step: Step, name: str) -> Step:
     """The step whose other equations read a state variable as it was before."""
     old = next(s.symbol for s in step.state if s.name == name)
     replaced = {step.new_symbol(name): old}
@@ -423,7 +423,7 @@ def _oldused_symbols(step: Step, name: str) -> Step:
 def _lagging(scene: Scene) -> Iterator[Hypothesis]:
     for name in scene.state:
         text = f"the parameter was moved by {name} of the step before: the update lags by one step"
-        yield Hypothesis(f"lag/{name}", text, step=_oldused_symbols(scene.step, name))
+        yield Hypothesis(f"lag/{name}", text, step=_old_used(scene.step, name))
 
 
 def _in_last_equation(scene: Scene) -> Iterator[Hypothesis]:
@@ -431,7 +431,8 @@ def _in_last_equation(scene: Scene) -> Iterator[Hypothesis]:
         return
     step = _divided(scene.step)
     names = differing(scene.step, scene.names, "p")
-    present = {f"{n}_p": x for n, x in scene.v.items() if n in scene.names}
+    # those that the subject has no argument for stand in the equation, too
+    present = {f"{h.name}_p": scene.v[h.name] for h in step.rule.hyperparameters}
     for other, values in enumerate(scene.values):
         changed = [n for n in names if values[n] != scene.v[n]]
         sets = [c for size in (1, 2, len(changed)) for c in itertools.combinations(changed, size) if c]

@@ -130,7 +130,12 @@ def identify(subject: Subject, in_subject=None) -> Identity:
     names = ", ".join(t.loaded.rule.name for t in trials)
     notes = [f"with values of our own it follows none whose arguments it has: {names}"] if trials else []
     if not found:
-        notes.append("with its own values it moves as none of them does, whatever their hyperparameters are")
+        notes.append(
+            f"no hyperparameters were found in {ESTIMATE_SECONDS:g} s with which one of them moves as it does, and not "
+            "all rules could be tried in that time"
+            if hidden.cut_off
+            else "with its own values it moves as none of them does, whatever their hyperparameters are"
+        )
     return told(found, varied + more, *notes)
 
 
@@ -264,6 +269,7 @@ class _Hidden:
 
     Attributes:
         trouble: why nothing can be told, or empty.
+        cut_off: whether time ran out before every rule was tried.
     """
 
     def __init__(self, subject: Subject, factory, in_subject):
@@ -277,6 +283,7 @@ class _Hidden:
         self.programs = [estimate.probe(), *_unlike_the_probe()]
         self.steps = _steps(self.programs)
         self.moved = np.empty(0)
+        self.cut_off = False
         self.trouble = ""
         try:
             seen = record(LoadedSubject(self.subject, unknown_rule({}), build), self.programs[0], in_subject)
@@ -294,13 +301,16 @@ class _Hidden:
         ends = time.process_time() + ESTIMATE_SECONDS
         found: list[Match] = []
         nearest: dict[str, tuple[float, _Form]] = {}
-        size = 0
-        for form in sorted((f for rule in RULES.values() for f in _forms(rule)), key=lambda f: f.size):
-            if (found and form.size > size) or time.process_time() > ends:
+        rank = 0
+        for form in sorted((f for rule in RULES.values() for f in _forms(rule)), key=lambda f: f.rank):
+            if found and form.rank > rank:
+                break
+            if time.process_time() > ends:
+                self.cut_off = True
                 break
             error, match = self._match(form)
             if match is not None:
-                size = form.size
+                rank = form.rank
                 found.append(match)
             name = form.rule.name
             nearest[name] = min(nearest.get(name, (error, form)), (error, form), key=lambda x: x[0])
@@ -360,6 +370,11 @@ class _Form:
     def size(self) -> int:
         """How much it has to choose."""
         return len(self.free) + sum(self.options[o.name] != o.default for o in self.rule.options)
+
+    @property
+    def rank(self) -> int:
+        """When it is tried: what is small comes first, and what torch has before what it has not."""
+        return self.size + (not self.rule.torch)
 
 
 def _forms(rule: UpdateRule) -> Iterator[_Form]:

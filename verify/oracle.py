@@ -87,11 +87,18 @@ class LockStep(Driver):
                 state[name] = float(value.real if isinstance(value, complex) else value)
                 state["store_" + name] = (FACTOR * kept.unit, FACTOR * kept.smallest)
             else:
-                state[name] = as_float64(value if not self.variables[name].common else value.expand(track.tensor.shape))
+                state[name] = as_float64(self._at_every_element(name, value, track))
                 coarse = PRECISIONS.get(dtype_name(value.dtype))
                 if coarse and coarse.digits < self.precision.digits:
                     state["dtype_" + name] = coarse
         return state
+
+    def _at_every_element(self, name: str, value: torch.Tensor, track: Track) -> torch.Tensor:
+        """A state of the parameter's shape, also where it is kept once for many elements."""
+        common = self.variables[name].common
+        if common == "all":
+            return value.reshape(()).expand(real_shape(track.tensor))
+        return value.expand(track.tensor.shape) if common else value
 
     def _use_precision(self, dtype: str) -> None:
         self.precision = PRECISIONS[dtype]

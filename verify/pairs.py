@@ -257,7 +257,7 @@ def _seat(first: _Measured, second: _Measured, place: Place, relation: Relation)
     for name in mine.keys() & theirs.keys() & second.variables.keys():
         source, target = mine[name], theirs[name]
         if isinstance(target, torch.Tensor) and isinstance(source, torch.Tensor):
-            scalar = second.variables[name].scalar
+            scalar = second.variables[name].scalar or bool(second.variables[name].common)
             values = relation.factor(name) * as_float64(source)
             _write(target, values if scalar else values[place.take], ALL if scalar else place.put)
     two.seen = second._read_state(two)

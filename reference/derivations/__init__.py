@@ -61,6 +61,7 @@ _MODULES = {
     "lars_lr_outside": "lars",
     "lamb": "lamb",
     "lamb_clamped": "lamb",
+    "novograd": "novograd",
 }
 DERIVED = tuple(_MODULES)
 

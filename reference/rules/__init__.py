@@ -28,6 +28,7 @@ from reference.rules.lars import LARS, LARS_LR_OUTSIDE
 from reference.rules.lion import LION
 from reference.rules.madgrad import MADGRAD, MADGRAD_SHIFTED
 from reference.rules.nadam import NADAM
+from reference.rules.novograd import NOVOGRAD
 from reference.rules.qhm import QHADAM, QHADAM_WEIGHTED, QHM
 from reference.rules.radam import RADAM
 from reference.rules.rmsprop import RMSPROP
@@ -87,6 +88,7 @@ RULES: dict[str, UpdateRule] = {
         LARS_LR_OUTSIDE,
         LAMB,
         LAMB_CLAMPED,
+        NOVOGRAD,
     )
 }
 

@@ -161,6 +161,7 @@ WRONG: tuple[Specimen, ...] = (
         rule_layouts="NormOfRows",
         groups_bystander="NormOfAll",
     ),
+    *_wrong("novograd", "novograd", rule_step="StartsAtZero MeanOfSquares DecayBeforeDivision MomentumAveraged"),
     *_wrong(
         "lamb",
         "lamb",
@@ -279,6 +280,7 @@ RIGHT: tuple[Specimen, ...] = (
     *_right("forms", "lion", "LionWhere"),
     *_right("reductions", "lars", "LARSByDots"),
     *_right("reductions", "lars_lr_outside", "LARSOutside"),
+    *_right("reductions", "novograd", "NovoGradWeighted"),
     *_right("reductions", "lamb", "LAMBByHalves"),
     *_right("reductions", "lamb_clamped", "LAMBClamped"),
 )

@@ -33,10 +33,14 @@ class _Optimizer(torch.optim.Optimizer):
                 if not state:
                     state["step"] = 0
                     state.update({key: torch.zeros_like(p) for key in self.states})
+                    self.start(state, _real(p.grad))
                 state["step"] += 1
                 g = _real(-p.grad if group["maximize"] else p.grad)
-                self.update(_real(p), g, *(_real(state[key]) for key in self.states), state["step"], group)
+                self.update(_real(p), g, *(_real(state[key]) for key in self.states), state, group)
         return loss
+
+    def start(self, state, g):
+        pass
 
 
 def where(condition, one, other):
@@ -53,7 +57,7 @@ class LARSByDots(_Optimizer):
             params, lr, maximize, momentum=momentum, weight_decay=weight_decay, trust_coefficient=trust_coefficient
         )
 
-    def update(self, p, g, velocity, t, group):
+    def update(self, p, g, velocity, state, group):
         x, y = p.reshape(-1), g.reshape(-1)
         p_norm, g_norm = torch.dot(x, x).sqrt(), torch.dot(y, y).sqrt()
         local = group["trust_coefficient"] / (g_norm / p_norm + group["weight_decay"])
@@ -76,7 +80,7 @@ class LARSOutside(_Optimizer):
             eps=eps, nesterov=nesterov,
         )  # fmt: skip
 
-    def update(self, p, g, buffer, t, group):
+    def update(self, p, g, buffer, state, group):
         p_norm, g_norm = (x.double().norm().item() for x in (p, g))
         divisor = g_norm + group["weight_decay"] * p_norm + group["eps"]
         local = group["trust_coefficient"] * p_norm / divisor if p_norm > 0 and g_norm > 0 else 1.0
@@ -109,11 +113,11 @@ class LAMBByHalves(_Optimizer):
         b1, b2 = group["betas"]
         return m / (1 - b1**t), s / (1 - b2**t)
 
-    def update(self, p, g, m, s, t, group):
+    def update(self, p, g, m, s, state, group):
         b1, b2 = group["betas"]
         m.lerp_(g, 1 - b1)
         s.mul_(b2).addcmul_(g, g, value=1 - b2)
-        m_hat, s_hat = self.corrected(m, s, t, group)
+        m_hat, s_hat = self.corrected(m, s, state["step"], group)
         r = m_hat / (s_hat.sqrt() + group["eps"]) + group["weight_decay"] * p
         length, size = self.length(r), self.size(p, group)
         scaled = (length > 0) & (size > 0)
@@ -136,3 +140,26 @@ class LAMBClamped(LAMBByHalves):
 
     def size(self, p, group):
         return p.square().sum().clamp(max=group["clamp_value"] ** 2).sqrt()
+
+
+class NovoGradWeighted(_Optimizer):
+    """The momentum takes in the decay first; the second moment is moved by a weighted difference of squares."""
+
+    states = ("exp_avg",)
+
+    def __init__(self, params, lr=1e-3, betas=(0.95, 0.98), eps=1e-8, weight_decay=0.0, maximize=False):
+        super().__init__(params, lr, maximize, betas=betas, eps=eps, weight_decay=weight_decay)
+
+    def start(self, state, g):
+        state["exp_avg_sq"] = self.square(g)
+
+    @staticmethod
+    def square(g):
+        return torch.linalg.vector_norm(g).square()
+
+    def update(self, p, g, m, state, group):
+        b1, b2 = group["betas"]
+        if state["step"] > 1:
+            state["exp_avg_sq"].lerp_(self.square(g), 1 - b2)
+        m.mul_(b1).add_(p, alpha=group["weight_decay"]).add_(g / (state["exp_avg_sq"].sqrt() + group["eps"]))
+        p.sub_(m, alpha=group["lr"])

@@ -471,6 +471,8 @@ class ArrayCode:
             return reduced.certainly_zero(e, parts[0]) if parts[0] else ""
         if isinstance(e, sympy.Pow):
             return parts[0] if e.exp.is_positive else ""
+        if isinstance(e, sympy.Min) and e.is_nonnegative:
+            return " | ".join(f"({p})" for p in parts if p)
         if isinstance(e, sympy.Mul):
             return " | ".join(f"({p})" for p in parts if p)
         if isinstance(e, sympy.Add) and all(parts):

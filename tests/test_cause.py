@@ -364,3 +364,31 @@ def test_every_specimen_of_groups_that_moves_wrongly_has_a_cause():
         if finding.mismatches and not finding.mismatches[0].cause:
             without.append(specimen.name)
     assert without == []
+
+
+class LrOfNextGroup(torch.optim.Optimizer):
+    """An Adam without decay that steps by the lr of the other group, and has no argument for weight_decay."""
+
+    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8):
+        super().__init__(params, dict(lr=lr, betas=betas, eps=eps))
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for index, group in enumerate(self.param_groups):
+            beta1, beta2 = group["betas"]
+            for p in group["params"]:
+                state = self.state[p]
+                if not state:
+                    state.update(step=0, exp_avg=torch.zeros_like(p), exp_avg_sq=torch.zeros_like(p))
+                state["step"] += 1
+                m = state["exp_avg"].lerp_(p.grad, 1 - beta1) / (1 - beta1 ** state["step"])
+                v = state["exp_avg_sq"].mul_(beta2).addcmul_(p.grad, p.grad, value=1 - beta2)
+                v = v / (1 - beta2 ** state["step"])
+                p.sub_(self.param_groups[1 - index]["lr"] * m / (v.sqrt() + group["eps"]))
+
+
+def test_a_hyperparameter_that_has_no_argument():
+    own = {"beta1": 0.5, "beta2": 0.5, "eps": 0.25}
+    groups = ({"lr": 0.5, **own}, {"lr": 0.125, **own})
+    program = Program("float64", groups=groups, parameters=TWO, operations=(step(True, True), step(True, True, at=9)))
+    assert "lr of group 1 was used for group 0" in cause_of(LrOfNextGroup, "adam", program)

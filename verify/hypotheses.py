@@ -432,7 +432,7 @@ def _in_last_equation(scene: Scene) -> Iterator[Hypothesis]:
     step = _divided(scene.step)
     names = differing(scene.step, scene.names, "p")
     # those that the subject has no argument for stand in the equation, too
-    present = {f"{h.name}_p": scene.v[h.name] for h in step.rule.hyperparameters}
+    present = {f"{h.name}_p": scene.v[h.name] for h in scene.step.rule.hyperparameters}
     for other, values in enumerate(scene.values):
         changed = [n for n in names if values[n] != scene.v[n]]
         sets = [c for size in (1, 2, len(changed)) for c in itertools.combinations(changed, size) if c]

@@ -42,8 +42,8 @@ def subject_of(specimen: Specimen) -> Subject:
 
 
 def test_every_promise_is_a_check():
-    contract = {id for id in IDS if id.startswith("contract.")}
-    assert set(PROMISES) == contract - {"contract.side_effects"}
+    promised = {id for id in IDS if id.startswith(("contract.", "binding."))}
+    assert set(PROMISES) == promised - {"contract.side_effects"}
     for id in PROMISES:
         assert all_checks()[id].explanation.startswith(PROMISES[id].__doc__.splitlines()[0])
 
@@ -61,6 +61,8 @@ def test_torch_keeps_it(check, name):
                 "it refuses lr as a tensor: lr as a Tensor is not supported"
             ):
                 assert (check, implementation) == ("contract.tensor_lr", "foreach")
+            elif report.reason == "its state is made when a group is added":
+                assert (check, name) == ("binding.anew", "Adagrad")
             elif broken is None:
                 assert report.status == "passed", report.findings[0].message if report.findings else report.reason
             else:

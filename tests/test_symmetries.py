@@ -420,6 +420,12 @@ def transformed(symmetry: Symmetry, values: dict, power: int) -> dict:
     return {k: v * c ** exponents.get(k, 0) for k, v in values.items()}
 
 
+def has_odd_root(step) -> bool:
+    """Whether there is a root in it other than a square root."""
+    powers = {power for a in step.assignments for power in a.expression.atoms(sympy.Pow)}
+    return any(p.exp.is_Rational and p.exp.q > 2 for p in powers)
+
+
 @pytest.mark.parametrize("step", CHOICES)
 @settings(max_examples=25)
 @given(data=st.data())
@@ -440,5 +446,7 @@ def test_the_reference_obeys(step, data):
         if symmetry.kind == "permutation" and not step.is_elementwise:  # sums in another order round otherwise
             assert not np.any(np.abs(got["p"] - want.pop("p")) > walk.allowance + other.allowance)
             other.state, want = dict(want), {}
+        if "p" in want and has_odd_root(step):  # a cube root of a scaled number is not the scaled root to the last bit
+            assert not np.any(np.abs(got["p"] - want.pop("p")) > 2 * other.allowance)  # both have been rounded
         for name in want:
             np.testing.assert_array_equal(got[name], want[name], err_msg=name)

@@ -185,6 +185,8 @@ def test_a_quantity_that_is_assigned_twice_has_no_variants():
 
 @EVERY
 def test_variants_differ_from_their_rule_in_ball_arithmetic(rule):
+    if not rule.is_elementwise:
+        pytest.skip("one element of it is no whole; rule.power tells its variants apart")
     found = variants(rule)
     for v in found[:: 1 + len(found) // 25]:
         assert _apart(rule, v), v.name
@@ -209,7 +211,7 @@ def _apart(rule, v: Variant) -> bool:
         step, other = rule.step(options), v.rule.step(options)
         if other.assignments == step.assignments:
             continue
-        for seed, values in enumerate(_settings(rule, options, 8)):
+        for seed, values in enumerate(_settings(rule, options, 32)):
             for known in _walk(rule, options, values, seed, other):
                 if _differs_exactly(step, other, known):
                     return True
@@ -222,7 +224,7 @@ def _walk(rule, options, values, seed: int, other) -> Iterator[dict]:
     walk = Walk(rule, options)
     p = rng.standard_normal(12)
     memory: dict = {}
-    for t in range(1, 8):
+    for t in range(1, 10):
         g = rng.standard_normal(12) * rng.choice([0.0, 1.0, 2.0**-9], 12)
         known = {**values, "p": p, "g": g, "t": t}
         for s in walk.rule_step.state:

@@ -19,19 +19,13 @@ from reference.lowering.latex import step_latex, step_text, symbol_names
 from reference.lowering.tensor_ball import exact_tensor
 from reference.rounding import FACTOR, PRECISIONS
 from reference.rule import Step, unset_symbol
+from tests.choices import STEPS
 from tests.reordered import Reordered
 from verify.lanes import pool_of
 from verify.program import POOL_SIZE
 from verify.strategies import hyperparameters
 
-CHOICES = pytest.mark.parametrize(
-    "step",
-    [
-        pytest.param(rule.step(options), id="-".join([rule.name, *(k for k, v in options.items() if v)]))
-        for rule in RULES.values()
-        for options in rule.choices()
-    ],
-)
+CHOICES = pytest.mark.parametrize("step", STEPS)
 LANES = 48
 NUMPY = {"float64": np.float64, "float32": np.float32, "float16": np.float16}
 

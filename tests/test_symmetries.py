@@ -16,12 +16,7 @@ from reference.hyperparameters import LR, WEIGHT_DECAY
 from reference.reductions import Mean, RowMean
 from reference.symmetries import Symmetry, symmetries
 from reference.walk import Walk
-
-CHOICES = [
-    pytest.param(rule.step(options), id="-".join([rule.name, *(k for k, v in options.items() if v)]))
-    for rule in RULES.values()
-    for options in rule.choices()
-]
+from tests.choices import STEPS
 
 
 def of(kind: str, step) -> list[dict[str, int]]:
@@ -229,7 +224,7 @@ def test_translations_of_known_rules(name):
     assert all(s.exponents == {"p": 1} for s in found)
 
 
-@pytest.mark.parametrize("step", CHOICES)
+@pytest.mark.parametrize("step", STEPS)
 def test_every_choice_of_options_has_all_kinds(step):
     found = symmetries(step)
     assert of("permutation", step) == [{}]
@@ -395,7 +390,7 @@ def test_verification_knows_initial_values():
     assert not module._holds(RULES["rprop"].step(), Symmetry("scaling", {"lr": 1}))
 
 
-@pytest.mark.parametrize("step", CHOICES)
+@pytest.mark.parametrize("step", STEPS)
 def test_nothing_that_was_derived_needs_to_be_refused(step, monkeypatch):
     verified = symmetries(step)
     monkeypatch.setattr(module, "_holds", lambda step, symmetry: True)
@@ -426,7 +421,7 @@ def has_odd_root(step) -> bool:
     return any(p.exp.is_Rational and p.exp.q > 2 for p in powers)
 
 
-@pytest.mark.parametrize("step", CHOICES)
+@pytest.mark.parametrize("step", STEPS)
 @settings(max_examples=25)
 @given(data=st.data())
 def test_the_reference_obeys(step, data):

@@ -120,7 +120,8 @@ def identify(subject: Subject, in_subject=None) -> Identity:
     exact = [trial.match() for trial in trials if trial.fits(trial.loaded.rule)]
     if exact:
         return told(_best(exact), 0)
-    found, varied = _variants(sorted(trials, key=lambda t: t.distance)[:NEAREST])
+    lane_by_lane = [t for t in trials if t.loaded.rule.is_elementwise]
+    found, varied = _variants(sorted(lane_by_lane, key=lambda t: t.distance)[:NEAREST])
     if found:
         return told(found, varied)
     hidden = _Hidden(subject, factory, in_subject)
@@ -302,7 +303,9 @@ class _Hidden:
         found: list[Match] = []
         nearest: dict[str, tuple[float, _Form]] = {}
         rank = 0
-        for form in sorted((f for rule in RULES.values() for f in _forms(rule)), key=lambda f: f.rank):
+        # the search takes elements one by one
+        rules = [rule for rule in RULES.values() if rule.is_elementwise]
+        for form in sorted((f for rule in rules for f in _forms(rule)), key=lambda f: f.rank):
             if found and form.rank > rank:
                 break
             if time.process_time() > ends:

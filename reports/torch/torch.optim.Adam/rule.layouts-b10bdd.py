@@ -1,0 +1,27 @@
+"""rule.layouts on bfloat16, fused: torch.optim.Adam against rule adam.
+
+after step 1, parameter 0, element 6: exp_avg is not what rule adam gives
+exact       1   got 2.21981075e+38   error 2.2e+38 = 3.55e+39 × allowance
+first wrong quantity: exp_avg
+smallest    build [0] with lr=1, beta1=0, beta2=0, eps=1, weight_decay=0; step(grad=1)
+"""
+import sys
+
+import torch
+import importlib
+
+sys.path.insert(0, "")
+Optimizer = importlib.import_module('torch.optim').Adam
+
+torch.set_num_threads(1)
+dtype = torch.bfloat16
+p0 = torch.full((5, 7), 0.0, dtype=torch.float64).to(torch.bfloat16).to('cpu').detach().requires_grad_(True)
+optimizer = Optimizer([p0], lr=1.0, betas=(0.0, 0.0), eps=1.0, weight_decay=0.0, amsgrad=False, decoupled_weight_decay=False, maximize=False, foreach=False, fused=True)
+p0.grad = torch.full((), 1.0, dtype=torch.float64).to(torch.bfloat16).expand((5, 7)).to('cpu')
+optimizer.step()
+found = torch.as_tensor(optimizer.state[p0]['exp_avg']).detach()
+got = found.reshape(-1)[6].double().item()
+exact, allowance = 1.0, 0.06250000000000044
+print("got  ", got)
+print("exact", exact, " allowance", allowance)
+sys.exit(0 if abs(got - exact) <= allowance else 1)

@@ -1,0 +1,41 @@
+"""parity.layouts on float16, fused: torch.optim.AdamW against rule adamw.
+
+with another memory layout, exp_avg is 9.953125 where -0.0205535889 is due after step 1 (parameter 0, element 20): 10 apart, and the allowances of both add up to 0.00024
+smallest    build [0 transposed] with lr=1, beta1=0, beta2=0, eps=1, weight_decay=0, decoupled_weight_decay; step(grad=pool[500:])
+"""
+import sys
+
+import torch
+import importlib
+
+sys.path.insert(0, "")
+Optimizer = importlib.import_module('torch.optim').AdamW
+
+torch.set_num_threads(1)
+
+
+def plain():
+    dtype = torch.float16
+    p0 = torch.full((5, 7), 0.0, dtype=torch.float64).to(torch.float16).to('cpu').detach().requires_grad_(True)
+    optimizer = Optimizer([p0], lr=1.0, betas=(0.0, 0.0), eps=1.0, weight_decay=0.0, amsgrad=False, maximize=False, foreach=False, fused=True)
+    p0.grad = torch.tensor([0.7509765625, 0.0, 3.5, -0.0163726806640625, -0.94873046875, -0.005207061767578125, 0.2308349609375, -1.9443359375, -2.5390625, 0.0176239013671875, 0.00460052490234375, -0.438720703125, -10.671875, -0.061065673828125, -0.74951171875, -1.1650390625, 1.853515625, -0.42626953125, 0.77294921875, -0.393310546875, -0.0205535888671875, 12.8671875, -0.2130126953125, -15.5625, -0.434814453125, 1.126953125, -47.03125, 0.388916015625, -6.0, 1.4404296875, 1.3857421875, -3.50390625, 9.953125, 0.88037109375, -2.357421875], dtype=torch.float64).to(torch.float16).reshape((5, 7)).to('cpu')
+    optimizer.step()
+    found = torch.as_tensor(optimizer.state[p0]['exp_avg']).detach()
+    return found.reshape(-1)[20].double().item()
+
+
+def other():
+    dtype = torch.float16
+    p0 = torch.full((5, 7), 0.0, dtype=torch.float64).to(torch.float16).mT.contiguous().mT.to('cpu').detach().requires_grad_(True)
+    optimizer = Optimizer([p0], lr=1.0, betas=(0.0, 0.0), eps=1.0, weight_decay=0.0, amsgrad=False, maximize=False, foreach=False, fused=True)
+    p0.grad = torch.tensor([0.7509765625, 0.0, 3.5, -0.0163726806640625, -0.94873046875, -0.005207061767578125, 0.2308349609375, -1.9443359375, -2.5390625, 0.0176239013671875, 0.00460052490234375, -0.438720703125, -10.671875, -0.061065673828125, -0.74951171875, -1.1650390625, 1.853515625, -0.42626953125, 0.77294921875, -0.393310546875, -0.0205535888671875, 12.8671875, -0.2130126953125, -15.5625, -0.434814453125, 1.126953125, -47.03125, 0.388916015625, -6.0, 1.4404296875, 1.3857421875, -3.50390625, 9.953125, 0.88037109375, -2.357421875], dtype=torch.float64).to(torch.float16).reshape((5, 7)).to('cpu')
+    optimizer.step()
+    found = torch.as_tensor(optimizer.state[p0]['exp_avg']).detach()
+    return found.reshape(-1)[20].double().item()
+
+
+due, allowance = plain(), 0.00024182584456868434
+got = other()
+print("got  ", got)
+print("due  ", due, " allowance", allowance)
+sys.exit(0 if abs(got - due) <= allowance or (got != got and due != due) else 1)

@@ -1,0 +1,27 @@
+"""rule.layouts on float32, fused: torch.optim.AdamW against rule adamw.
+
+after step 1, parameter 0, element 1: exp_avg is not what rule adamw gives
+exact       0   got -0.00520627992   error 0.0052 = 4.64e+41 × allowance
+first wrong quantity: exp_avg
+smallest    build [0 transposed] with lr=1, beta1=0, beta2=0, eps=1, weight_decay=0, decoupled_weight_decay; step(grad=pool[500:])
+"""
+import sys
+
+import torch
+import importlib
+
+sys.path.insert(0, "")
+Optimizer = importlib.import_module('torch.optim').AdamW
+
+torch.set_num_threads(1)
+dtype = torch.float32
+p0 = torch.full((5, 7), 0.0, dtype=torch.float64).to(torch.float32).mT.contiguous().mT.to('cpu').detach().requires_grad_(True)
+optimizer = Optimizer([p0], lr=1.0, betas=(0.0, 0.0), eps=1.0, weight_decay=0.0, amsgrad=False, maximize=False, foreach=False, fused=True)
+p0.grad = torch.tensor([0.7509466409683228, 0.0, 3.5, -0.016366105526685715, -0.9486697912216187, -0.005206279922276735, 0.2308604121208191, -1.9445236921310425, -981.12109375, 0.017622360959649086, 0.004598858766257763, -2.938412535513635e-06, -10.668488502502441, -7.752385405241442e-16, -0.7493114471435547, -1.1648671627044678, 1.8535246849060059, -0.4261678457260132, 0.001649446552619338, -0.39334240555763245, -0.02055613324046135, 12.864392280578613, -0.21304096281528473, -627047530496.0, -0.43472054600715637, 1.1266132593154907, -1.4765221390319616e+17, 0.38881412148475647, -6.0, 1.7435617446899414, 1.3856617212295532, -3.502997636795044, 4232029440.0, 0.8803569078445435, -2.3566198348999023], dtype=torch.float64).to(torch.float32).reshape((5, 7)).to('cpu')
+optimizer.step()
+found = torch.as_tensor(optimizer.state[p0]['exp_avg']).detach()
+got = found.reshape(-1)[1].double().item()
+exact, allowance = 0.0, 1.1210387714598537e-44
+print("got  ", got)
+print("exact", exact, " allowance", allowance)
+sys.exit(0 if abs(got - exact) <= allowance else 1)

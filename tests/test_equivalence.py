@@ -186,9 +186,14 @@ def walk_alike(a: UpdateRule, b: UpdateRule) -> bool:
             values = [{h.name: drawn[h.name] for h in rule.hyperparameters} for rule in (a, b)]
             parameters = [w.step(p, g, v) for w, p, v in zip(walks, parameters, values, strict=True)]
             allowed = 4 * allowed + walks[0].allowance + walks[1].allowance
-            if not np.all(np.abs(parameters[0] - parameters[1]) <= allowed):
+            if not np.all(_alike(*parameters, allowed)):
                 return False
     return True
+
+
+def _alike(x: np.ndarray, y: np.ndarray, allowed: np.ndarray) -> np.ndarray:
+    """Both undefined, or as near as they must be."""
+    return (np.isnan(x) & np.isnan(y)) | (x == y) | (np.abs(x - y) <= allowed)
 
 
 def renamed(rule: UpdateRule, options) -> UpdateRule:

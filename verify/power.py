@@ -159,6 +159,7 @@ class _Track:
         self.variant = Sketch(variant, self.dtype) if sketched else Walker(variant, self.dtype)
         self.margin = SURELY if sketched else 1.0
         self.shared = {s.name for s in rule.state} & {s.name for s in variant.state}
+        self.scalars = {s.name for s in rule.state if s.scalar}
         self.gradient: np.ndarray | None = None
         self.count = 0
 
@@ -180,12 +181,14 @@ class _Track:
         seen = {**self.rule.state, **{n: self.variant.state[n] for n in self.shared if n in self.variant.state}}
         due = self.rule.results(self.rule.inputs(self.p, self.gradient, self.count, values, self.real_shape, seen))
         apart = any(self._apart(name, moved[name], due[name]) for name in due if name in moved)
-        self.variant.state = {n: self._kept(moved[n][0]) for n in moved if n != "p"}
-        self.rule.state = {n: self._kept(due[n][0]) for n in due if n != "p"}
-        self.p = self._kept(moved["p"][0])
+        self.variant.state = {n: self._kept(n, moved[n][0]) for n in moved if n != "p"}
+        self.rule.state = {n: self._kept(n, due[n][0]) for n in due if n != "p"}
+        self.p = self._kept("p", moved["p"][0])
         return apart
 
-    def _kept(self, value: Any) -> Any:
+    def _kept(self, name: str, value: Any) -> Any:
+        if name in self.scalars:
+            return float(np.ravel(value)[0])
         if not isinstance(value, np.ndarray):
             return value
         rounded = value.astype(np.float32).astype(float) if self.dtype == "float32" else value

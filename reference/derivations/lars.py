@@ -75,8 +75,9 @@ def lars() -> list[DerivationStep]:
 def lars_lr_outside() -> list[DerivationStep]:
     """The same with the learning rate outside, as long as it stays the same."""
     gradients = symbols("g1:4", real=True)
-    forms = [run(rule.step(), gradients, {"eps": 0}) for rule in (LARS, LARS_LR_OUTSIDE)]
-    inside, outside = (branch(form["momentum_buffer"], 1) for form in forms)
+    inside, outside = (
+        run(rule.step(), gradients, {"eps": 0}, case=1)["momentum_buffer"] for rule in (LARS, LARS_LR_OUTSIDE)
+    )
     nesterov = branch(LARS_LR_OUTSIDE.step({"nesterov": True}).solved("p"), 1)
     g = v.g + v.weight_decay * v.p
     return [

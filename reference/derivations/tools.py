@@ -50,15 +50,22 @@ def on_elements(expression: sympy.Expr, count: int, *symbols: sympy.Symbol) -> s
 
 
 def run(
-    step: Step, gradients: Sequence[sympy.Expr], values: Mapping[str, sympy.Expr] | None = None
+    step: Step,
+    gradients: Sequence[sympy.Expr],
+    values: Mapping[str, sympy.Expr] | None = None,
+    case: int | None = None,
 ) -> dict[str, sympy.Expr]:
     """New values of parameter and state after a few steps from the initial state, in symbols.
 
     Args:
         gradients: the gradient of each step.
         values: hyperparameters that are not to stay symbols.
+        case: the branch of every equation that is taken; all are kept if none is said.
     """
     values = values or {}
+    equations = {name: step.solved(name) for name in step.outputs}
+    if case is not None:
+        equations = {name: branch(equation, case) for name, equation in equations.items()}
     own = {h.symbol: sympy.sympify(values.get(h.name, h.symbol)) for h in step.rule.hyperparameters}
     by_name = {symbol.name: value for symbol, value in own.items()}
     now: dict[str, sympy.Expr] = {"p": PARAMETER}
@@ -69,5 +76,5 @@ def run(
         before |= {s.symbol: now[s.name] for s in step.state}
         before |= {unset_symbol(s.name): sympy.Integer(count == 1) for s in step.state}
         before |= {PARAMETER: now["p"], GRADIENT: gradient, STEP_COUNT: sympy.Integer(count)}
-        now = {name: step.solved(name).xreplace(before) for name in step.outputs}
+        now = {name: equation.xreplace(before) for name, equation in equations.items()}
     return now

@@ -22,6 +22,7 @@ def replaced(case: Case) -> None:
     twins, params = fresh(case), fresh(case)
     plain, optimizer = build(case, twins), built_with_groups(case, params)
     walk(case, [(plain, twins), (optimizer, params)], 0, 2)
+    expect_state_by_parameter(optimizer)
     left = copies(params)
     now = [another(p) for p in params]
     for old, new in zip(params, now, strict=True):
@@ -55,6 +56,7 @@ def anew(case: Case) -> None:
     if getattr(optimizer, "state", None):
         raise NotOffered("its state is made when a group is added")
     walk(case, [(optimizer, params), (waiting, twins[:-1])], 0, 2)
+    expect_state_by_parameter(optimizer)
     left, now = copies(params[:1]), [fresh(case)[0], *params[1:]]
     exchange(optimizer, params[0], now[0])
     state = getattr(optimizer, "state", None)
@@ -194,6 +196,18 @@ def expect_groups(optimizer: Any) -> None:
     shown = getattr(optimizer, "param_groups", None)
     if not isinstance(shown, list) or not all(isinstance(g, dict) and isinstance(g.get("params"), list) for g in shown):
         raise NotOffered("it has no param_groups with lists of parameters")
+
+
+def expect_state_by_parameter(optimizer: Any) -> None:
+    """NotOffered where the state of a parameter is not to be had by its key in ``state``, as a checkpoint shows: it has
+    tensors or lists elsewhere. Numbers in a group are the group's own."""
+    saved = optimizer.state_dict() if hasattr(optimizer, "state_dict") else {}
+    elsewhere = [v for k, v in saved.items() if k not in ("state", "param_groups")]
+    defaults = getattr(optimizer, "defaults", {})
+    for group in optimizer.param_groups:
+        elsewhere += [v for k, v in group.items() if k != "params" and k not in defaults]
+    if any(isinstance(v, list | dict) or (isinstance(v, torch.Tensor) and v.dim()) for v in elsewhere):
+        raise NotOffered("its state is not, or not only, in state by parameter")
 
 
 def build_with(case: Case, params: list[torch.Tensor], last: int) -> Any:

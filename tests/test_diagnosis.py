@@ -47,6 +47,21 @@ def test_the_planted_mistake_is_named(name):
     assert found.text.startswith("matches ")
 
 
+OTHER_RULES = {
+    "published_moments.NeverRectified": "adabelief",
+    "published_moments.BeliefEpsKept": "adabelief",
+}
+
+
+@pytest.mark.parametrize("name", OTHER_RULES)
+def test_another_rule_is_named(name):
+    context = context_of(next(s for s in WRONG if s.name == name))
+    found = diagnose(context, *next((p, o) for p in sweep(context) if (o := context.run(p)).failed))
+    assert found is not None
+    assert found.variants == (OTHER_RULES[name],)
+    assert f"matches {OTHER_RULES[name]}, which is another rule than {context.loaded.rule.name}: " in found.text
+
+
 def test_what_passes_is_not_diagnosed():
     context = context_of(RIGHT[0])
     program = next(iter(sweep(context)))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +22,10 @@ from verify.program import Filling, Parameter, Program, Step, element_count
 from verify.subject import LoadedSubject
 
 if TYPE_CHECKING:
+    from reference.rule import Options
     from reference.variants import Variant
     from verify.checks.context import Context
+    from verify.identify import Match
 
 # seconds in one process, with those in which the variants are made, and the share of single ones
 SECONDS = 8.0
@@ -68,7 +70,7 @@ def diagnose(context: Context, program: Program, outcome: Outcome) -> Diagnosis 
     first = outcome.mismatches[0]
     if first.note:
         return None
-    generic = list(generic_programs(context))
+    generic = list(generic_programs(context, program.options_of(program.parameters[first.parameter].group)))
     if not any(context.run(p).failed for p in generic):
         return None  # the formula is right, and what is wrong is what it was applied to
     programs = [_shorter(context, program, outcome), *generic]
@@ -83,15 +85,37 @@ def diagnose(context: Context, program: Program, outcome: Outcome) -> Diagnosis 
     if left <= 0:
         return None
     found = trial.fitting(variants(context.loaded.rule), left * SINGLES)
-    if not found:
+    other = [] if found else _other_rules(context)
+    if not found and not other:
         found = trial.fitting(pairs(context.loaded.rule), left - (time.perf_counter() - began), most=1)
     _spent[title] = _spent.get(title, 0.0) + time.perf_counter() - began
+    if other:
+        return _another_rule(context, other)
     if not found:
         return None
     known += [v for v in found if v not in known]
     return trial.told(found)
 
 
+def _other_rules(context: Context) -> list[Match]:
+    """Known rules that the subject follows as they are, looked for once in a process."""
+    from verify.identify import other_rules
+
+    subject = context.loaded.subject
+    key = subject.title, context.loaded.rule.name
+    if key not in _others:
+        _others[key] = other_rules(context.loaded, context.in_subject)
+    return _others[key]
+
+
+def _another_rule(context: Context, other: list[Match]) -> Diagnosis:
+    names = " or ".join(match.told() for match in other)
+    steps = other[0].steps
+    text = f"matches {names}, which is another rule than {context.loaded.rule.name}: {steps} of {steps} steps"
+    return Diagnosis(tuple(match.rule for match in other), text)
+
+
+_others: dict[tuple[str, str], list[Match]] = {}
 # what was found in this process, so that the same mistake in the next cell is looked up and not searched for
 _found: dict[tuple[str, str], list[Any]] = {}
 # seconds of searching, by subject
@@ -116,8 +140,9 @@ class _Recording(LockStep):
         super()._compare_parameter(operation, index, track, after, state)
 
 
-def generic_programs(context: Context) -> Iterator[Program]:
-    """Programs in which no two hyperparameters have values that go together by chance, for two choices of options."""
+def generic_programs(context: Context, wanted: Mapping[str, bool] | None = None) -> Iterator[Program]:
+    """Programs in which no two hyperparameters have values that go together by chance, for two choices of options and
+    the one that is wanted."""
     from verify.checks.programs import choices_of
 
     rule, loaded = context.loaded.rule, context.loaded
@@ -127,14 +152,30 @@ def generic_programs(context: Context) -> Iterator[Program]:
         active = next((x for x in h.trials if x), h.default)
         tried = (h.low + ratio * (h.high - h.low) if math.isfinite(h.high - h.low) else active * ratio, active)
         values[h.name] = next((x for x in tried if h.contains(x) and not h.integer), active)
-    fitting = [o for o in choices_of(context) if rule.constraint({**rule.defaults, **loaded.fixed, **values}, o)]
-    for number, options in enumerate(dict.fromkeys((0, len(fitting) - 1)) if fitting else ()):
-        yield context.program(
-            groups=(values,),
-            options=dict(fitting[options]),
-            parameters=(Parameter((MOST_LANES,), 0, Filling(9000 + number)),),
-            operations=tuple(Step((Filling(1234 * k + 77),)) for k in range(GENERIC_STEPS)),
-        )
+    options = choices_of(context)
+    chosen = [*options[:1], *options[-1:]]
+    if wanted is not None:
+        chosen += [o for o in options if dict(o) == dict(wanted)]
+    for number, choice in enumerate({tuple(sorted(o.items())): o for o in chosen}.values()):
+        fitting = _fitted(context, values, choice)
+        if fitting is not None:
+            yield context.program(
+                groups=(fitting,),
+                options=dict(choice),
+                parameters=(Parameter((MOST_LANES,), 0, Filling(9000 + number)),),
+                operations=tuple(Step((Filling(1234 * k + 77),)) for k in range(GENERIC_STEPS)),
+            )
+
+
+def _fitted(context: Context, values: dict[str, float], options: Options) -> dict[str, float] | None:
+    """The values, with as few defaults among them as the options need; None where even defaults do not go with them."""
+    rule, fixed = context.loaded.rule, context.loaded.fixed
+    one_default = ({**values, h.name: h.default} for h in rule.hyperparameters if h.name in values)
+    defaults = {name: rule.defaults[name] for name in values}
+    for candidate in (values, *one_default, defaults):
+        if rule.constraint({**rule.defaults, **fixed, **candidate}, options):
+            return candidate
+    return None
 
 
 class Trial:

@@ -116,10 +116,10 @@ def identify(subject: Subject, in_subject=None) -> Identity:
     def told(matches: Iterable[Match], variants: int, *notes: str) -> Identity:
         return Identity(subject.title, tuple(matches), len(RULES), variants, notes, time.process_time() - started)
 
-    trials = [t for loaded in _loaded(subject, factory) if (t := _trial(loaded, in_subject)) is not None]
-    exact = [trial.match() for trial in trials if trial.fits(trial.loaded.rule)]
+    trials = list(_trials(subject, factory, in_subject))
+    exact = _exact(trials)
     if exact:
-        return told(_best(exact), 0)
+        return told(exact, 0)
     lane_by_lane = [t for t in trials if t.loaded.rule.is_elementwise]
     found, varied = _variants(sorted(lane_by_lane, key=lambda t: t.distance)[:NEAREST])
     if found:
@@ -138,6 +138,25 @@ def identify(subject: Subject, in_subject=None) -> Identity:
             else "with its own values it moves as none of them does, whatever their hyperparameters are"
         )
     return told(found, varied + more, *notes)
+
+
+def other_rules(loaded: LoadedSubject, in_subject=None) -> list[Match]:
+    """The known rules that a subject follows in every step, with the hyperparameters that its arguments say."""
+    trials = _trials(loaded.subject, loaded.factory, in_subject)
+    return _exact(t for t in trials if t.loaded.rule.name != loaded.rule.name)
+
+
+def _trials(subject: Subject, factory, in_subject) -> Iterator[_Named]:
+    for loaded in _loaded(subject, factory):
+        trial = _trial(loaded, in_subject)
+        if trial is not None:
+            yield trial
+
+
+def _exact(trials: Iterable[_Named]) -> list[Match]:
+    """The best of the rules that fit as they are."""
+    exact = [trial.match() for trial in trials if trial.fits(trial.loaded.rule)]
+    return _best(exact) if exact else []
 
 
 # -- names that are known ------------------------------------------------------------------------

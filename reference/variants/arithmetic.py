@@ -217,6 +217,9 @@ def _condition(e: Equations, name: str, c: Relational) -> Iterator[Edit]:
     if c.rhs.is_number and c.rhs != 0:
         others = [a for a in e.assignments if c in set(sympy.preorder_traversal(a.expression))]
         for by in (-1, 1):
+            closed = _OPPOSITES[c.rel_op](c.lhs, c.rhs + by)
+            sentence = f"the condition {text} became {spoken(closed)}"
+            yield Edit(f"condition.near_close.{compact(c)}.{by}", sentence, e.swap({c: closed}))
             near = c.func(c.lhs, c.rhs + by)
             everywhere = e.swap({c: near})
             yield Edit(f"condition.near.{compact(c)}.{by}", f"the condition {text} became {spoken(near)}", everywhere)
@@ -282,7 +285,7 @@ def hyperparameter_edits(e: Equations) -> Iterator[Edit]:
             "inverse": (f"{text} is inverted wherever it is used", 1 / h.symbol),
             "doubled": (f"{text} is doubled wherever it is used", 2 * h.symbol),
         }
-        if h.high == 1:
+        if h.high == 1 or any(a.expression.has(1 - h.symbol) for a in e.step.assignments):
             forms["complement"] = (f"1 - {text} stands for {text} wherever it is used", 1 - h.symbol)
         for key, (sentence, value) in forms.items():
             yield Edit(f"hyperparameter.{key}.{name}", sentence, e.swap({h.symbol: value}))
@@ -298,6 +301,13 @@ def hyperparameter_edits(e: Equations) -> Iterator[Edit]:
             if one != two and known[one].high == known[two].high:
                 a, b = known[one].symbol, known[two].symbol
                 yield Edit(f"hyperparameter.for.{one}.{two}", f"{spoken(b)} stands for {spoken(a)}", e.swap({a: b}))
+    numbered: dict[str, list[str]] = {}
+    for name in names:
+        numbered.setdefault(name.rstrip("0123456789"), []).append(name)
+    for stem, members in numbered.items():
+        for one in members if len(members) > 2 else ():
+            own: Change = {known[name].symbol: known[one].symbol for name in members}
+            yield Edit(f"hyperparameter.all_are.{one}", f"{one} stands for every {stem}", e.swap(own))
 
 
 # -- every term and every factor ----------------------------------------------------------------
@@ -396,6 +406,10 @@ def exchange_edits(e: Equations) -> Iterator[Edit]:
             for two in quantities:
                 if two == one or two == a.symbol or e.is_scalar(one) != e.is_scalar(two) or STEP_COUNT in (one, two):
                     continue
+                if two in a.expression.free_symbols and str(one) < str(two):
+                    both = e.swap({one: two, two: one}, [a.name])
+                    sentence = f"{quantities[one]} and {quantities[two]} are exchanged in the equation for {a.name}"
+                    yield Edit(f"exchange.both.{a.name}.{one}.{two}", sentence, both)
                 name = f"exchange.{a.name}.{one}.{two}"
                 sentence = f"{quantities[two]} stands for {quantities[one]} in the equation for {a.name}"
                 yield Edit(name, sentence, e.swap({one: two}, [a.name]))

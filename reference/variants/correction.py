@@ -9,7 +9,7 @@ from sympy import Max
 
 from reference.rule import STEP_COUNT
 from reference.variants.equations import HALF, Change, Edit, Equations, power_of
-from reference.variants.roles import Correction, averages, corrections
+from reference.variants.roles import Correction, averages, corrections, increments
 from reference.variants.words import listed, spoken
 
 
@@ -32,6 +32,52 @@ def correction_edits(e: Equations) -> Iterator[Edit]:
     yield from _one_place(e, found)
     yield from _uncorrected(e, found)
     yield from _products(e)
+    yield from _of_the_whole(e, found)
+    yield from _in_step_size(e, found)
+
+
+def _of_the_whole(e: Equations, found: tuple[Correction, ...]) -> Iterator[Edit]:
+    """What a corrected moment is a part of is corrected as a whole."""
+    whole, names = e, []
+    hats = {a.symbol: a.expression for a in e.assignments if any(a.expression == h for h in _corrected(e, found))}
+    for a in e.assignments:
+        if a.name in e.states or a.name == "p" or a.symbol in hats:
+            continue
+        expression = a.expression.xreplace(hats)
+        own = [c for c in found if c.moments and expression.has(c.node) and expression.has(e.new(c.moments[0]))]
+        if len(own) != 1 or not isinstance(expression, sympy.Add):
+            continue
+        corrected = expression.xreplace({own[0].node: sympy.S.One}) / own[0].node
+        names.append(a.name)
+        whole = whole.define(a.name, corrected)
+        sentence = f"all of {a.name} is bias-corrected, and not {own[0].moments[0]} alone"
+        yield Edit(f"correction.of_whole.{a.name}", sentence, e.define(a.name, corrected))
+    if len(names) > 1:
+        yield Edit("correction.of_whole", f"all of {listed(names)} is bias-corrected, and not the moments alone", whole)
+
+
+def _corrected(e: Equations, found: tuple[Correction, ...]) -> list[sympy.Expr]:
+    return [e.new(name) / c.node for c in found for name in c.moments]
+
+
+def _in_step_size(e: Equations, found: tuple[Correction, ...]) -> Iterator[Edit]:
+    """Corrections in the step size, after all else was made of the moments as they are."""
+    inner = [c for c in found if c.moments and not e["p"].has(c.node)]
+    if len(inner) < 2:
+        return
+    factor = sympy.S.One
+    for c in inner:
+        squared = any(i.is_own and i.name in c.moments and _is_square(i.fresh) for i in averages(e))
+        factor *= sympy.sqrt(c.node) if squared else 1 / c.node
+    bare = e.swap({c.node: sympy.S.One for c in inner})
+    moving = increments(bare)
+    changed = bare.define("p", bare["p"] - sympy.Add(*moving) + sympy.Add(*(t * factor for t in moving)))
+    sentence = "the bias is corrected in the step size alone, after all else was made of uncorrected moments"
+    yield Edit("correction.in_step_size", sentence, changed)
+
+
+def _is_square(x: sympy.Expr) -> bool:
+    return isinstance(x, sympy.Pow) and x.exp == 2
 
 
 def _of(c: Correction) -> str:

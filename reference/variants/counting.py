@@ -9,7 +9,7 @@ from sympy import Max
 
 from reference.rule import STEP_COUNT
 from reference.variants.equations import Change, Edit, Equations
-from reference.variants.words import spoken
+from reference.variants.words import listed, spoken
 
 T = STEP_COUNT
 _COUNTS = {
@@ -29,6 +29,7 @@ def counting_edits(e: Equations) -> Iterator[Edit]:
     yield from _offsets(e)
     for key, (sentence, count) in _COUNTS.items():
         yield Edit(f"count.{key}", sentence.format("all equations"), e.swap({T: count}))
+    yield from _outside_powers(e)
     for base in _bases(e):
         for key, (sentence, count) in _COUNTS.items():
             change: Change = {}
@@ -41,6 +42,23 @@ def counting_edits(e: Equations) -> Iterator[Edit]:
             yield Edit(
                 f"count.{key}.in.{name}", sentence.format(f"the equation for {name}"), e.swap({T: count}, [name])
             )
+
+
+def _outside_powers(e: Equations) -> Iterator[Edit]:
+    """The count changed everywhere but in powers of hyperparameters, such as bias corrections."""
+    change = {}
+    for a in e.assignments:
+        powers: Change = {n: sympy.Dummy() for n in e.nodes(a.name, sympy.Pow) if T in n.exp.free_symbols}
+        change[a.name] = a.expression.xreplace(powers), {v: k for k, v in powers.items()}
+    others = [name for name, (rest, _) in change.items() if T in rest.free_symbols]
+    if not _bases(e) or len(others) < 2:
+        return
+    for key, (sentence, count) in _COUNTS.items():
+        changed = e
+        for name in others:
+            rest, powers = change[name]
+            changed = changed.define(name, rest.xreplace({T: count}).xreplace(powers))
+        yield Edit(f"count.{key}.outside_powers", sentence.format(f"the equations for {listed(others)}"), changed)
 
 
 def _offsets(e: Equations) -> Iterator[Edit]:

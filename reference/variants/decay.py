@@ -9,7 +9,16 @@ from sympy import Abs, Eq, Piecewise, sign
 
 from reference.rule import GRADIENT, PARAMETER
 from reference.variants.equations import Edit, Equations
-from reference.variants.roles import Decay, averages, corrections, decays, increments, step_sizes
+from reference.variants.roles import (
+    Decay,
+    averages,
+    corrections,
+    decays,
+    increments,
+    inflows,
+    inner_step_sizes,
+    step_sizes,
+)
 from reference.variants.words import spoken
 
 P = PARAMETER
@@ -23,6 +32,24 @@ def decay_edits(e: Equations) -> Iterator[Edit]:
         for key, sentence, changed in (*edits, *_either(e, decay)):
             name = f"decay.{key}.{decay.symbol}" if several else f"decay.{key}"
             yield Edit(name, sentence, changed)
+    yield from _in_buffers(e)
+
+
+def _in_buffers(e: Equations) -> Iterator[Edit]:
+    """A decay that flows into a buffer beside something else, of which it should be a part, or not at all."""
+    gradient = next(a for a in e.assignments if a.symbol == e.gradient)
+    for i in inflows(e):
+        terms = sympy.Add.make_args(i.fresh)
+        for term in terms if i.is_own and i.gain == 1 and len(terms) > 1 else ():
+            h = term / P
+            if h not in e.hyperparameters.values():
+                continue
+            text = spoken(h)
+            without = e.define(i.name, e[i.name].xreplace({i.node: i.node - term}))
+            coupled = without.define(gradient.name, gradient.expression + term)
+            yield Edit(f"decay.coupled.{i.name}", f"{text} is added to the gradient, and treated with it", coupled)
+            shrunk = _moved(without, -_rate(e) * term)
+            yield Edit(f"decay.decoupled.{i.name}", f"{text} shrinks the parameter and does not enter {i.name}", shrunk)
 
 
 Found = Iterator[tuple[str, str, Equations]]
@@ -123,6 +150,9 @@ def _decoupled(e: Equations, d: Decay) -> Found:
     if rate != 1:
         yield "without_lr", f"the decay by {text} is not multiplied by {rate}", _changed(e, d, d.term / rate)
         yield "times_lr_twice", f"the decay by {text} is multiplied by {rate} twice", _changed(e, d, d.term * rate)
+    for inner in inner_step_sizes(e) if rate == 1 else ():
+        if inner not in d.term.free_symbols:
+            yield f"times.{inner}", f"the decay by {text} is multiplied by {inner}", _changed(e, d, d.term * inner)
     for c in corrections(e):
         of = c.moments[0] if c.moments else c.beta
         yield (

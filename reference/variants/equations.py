@@ -92,7 +92,7 @@ class Equations:
         """Subexpressions replaced, everywhere or in some equations."""
         names = set(self.by_name if only is None else only) - set(besides)
         return self._with(
-            Assignment(a.name, a.symbol, a.expression.xreplace(change)) if a.name in names else a
+            Assignment(a.name, a.symbol, _replaced(a.expression, change)) if a.name in names else a
             for a in self.assignments
         )
 
@@ -156,6 +156,14 @@ class Edit:
 
 
 Rewrite = Callable[[Equations], Iterator[Edit]]
+
+
+def _replaced(expression: sympy.Expr, change: Change) -> sympy.Expr:
+    """The expression with parts replaced; nan where that makes the maximum of something that is no number."""
+    try:
+        return expression.xreplace(change)
+    except ValueError:
+        return sympy.nan
 
 
 # -- one shape for all rules ----------------------------------------------------------------

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import sympy
 from sympy import Eq, Piecewise
 
-from reference.rule import STEP_COUNT
-from reference.variants.equations import Edit, Equations
+from reference.rule import STEP_COUNT, unset_symbol
+from reference.variants.equations import Change, Edit, Equations
 from reference.variants.roles import corrections, inflows
-from reference.variants.words import spoken
+from reference.variants.words import listed, spoken
 
 FIRST = Eq(STEP_COUNT, 1)
 
@@ -21,16 +21,59 @@ def initial_edits(e: Equations) -> Iterator[Edit]:
         hyperparameters = {h.name: h.symbol for h in e.step.rule.hyperparameters}
         for key, sentence, value in _starts(e, name, hyperparameters):
             yield Edit(f"initial.{key}.{name}", sentence, _starting(e, name, value))
+        yield from _as_another(e, name, hyperparameters)
         yield from _first_taken_whole(e, name)
         if isinstance(variable.initial, str):
             fixed = e.swap({variable.symbol: hyperparameters[variable.initial]}, besides=[name])
             sentence = f"{name} stays at its initial value, {variable.initial}, wherever it is used"
             yield Edit(f"initial.for_ever.{name}", sentence, fixed)
+    yield from _all_from_zero(e)
+
+
+def _as_another(e: Equations, name: str, hyperparameters) -> Iterator[Edit]:
+    """The start of another state variable."""
+    for other, variable in e.states.items():
+        start = variable.initial
+        if other == name or start == e.states[name].initial or variable.scalar != e.states[name].scalar:
+            continue
+        value = hyperparameters[start] if isinstance(start, str) else sympy.sympify(start)
+        sentence = f"{name} starts at {start}, as {other} does"
+        yield Edit(f"initial.as_{other}.{name}", sentence, _starting(e, name, value))
+
+
+def _all_from_zero(e: Equations) -> Iterator[Edit]:
+    """What starts at the first new value starts at zero; as it is, and corrected for that."""
+    change: Change = {}
+    weights: Change = {}
+    for i in inflows(e):
+        if not i.is_own:
+            continue
+        for node in e.nodes(i.name, Piecewise):
+            if any(_is_of_first(e, c) for _, c in node.args) and node.has(i.node):
+                change[node] = i.node
+                if i.is_average:
+                    weights[e.new(i.name)] = e.new(i.name) / (1 - i.keep**STEP_COUNT)
+    if not change:
+        return
+    uncorrected = e.swap(change)
+    of = listed(n for n in e.states if any(k.has(e.old(n)) for k in change))
+    several = " and " in of
+    start = f"{of} start{'' if several else 's'} at zero and not at the first new value"
+    yield Edit("initial.all_zero", start, uncorrected)
+    if weights:
+        corrected = uncorrected.swap(weights)
+        yield Edit("initial.all_zero_corrected", f"{start}, and {'are' if several else 'is'} bias-corrected", corrected)
 
 
 def _starting(e: Equations, name: str, value) -> Equations:
     old = e.old(name)
     return e.swap({old: Piecewise((value, FIRST), (old, True), evaluate=False)})
+
+
+def _is_of_first(e: Equations, condition: sympy.Basic) -> bool:
+    """Whether a condition is met in the first step alone."""
+    unset = {unset_symbol(s.name) for s in e.step.state}
+    return condition == FIRST or bool(condition.free_symbols & unset)
 
 
 def _starts(e: Equations, name: str, hyperparameters) -> Iterator[tuple[str, str, sympy.Expr]]:

@@ -15,8 +15,10 @@ from reference.variants.words import spoken
 
 def momentum_edits(e: Equations) -> Iterator[Edit]:
     """Every other momentum."""
+    buffers = [i for i in inflows(e) if i.is_own and not i.is_average and i.keep != 1]
+    yield from _all_buffers(e, buffers)
     for i in inflows(e):
-        if i.is_own and not i.is_average and i.keep != 1:
+        if i in buffers:
             yield from _buffer(e, i)
             yield from _dampening(e, i)
             yield from _unused(e, i)
@@ -183,6 +185,17 @@ def _buffer(e: Equations, i: Inflow) -> Iterator[Edit]:
         }
         for key, (sentence, value) in starts.items():
             yield Edit(f"momentum.{key}.{name}", sentence, e.define(name, _with_branch(e[name], first, value)))
+
+
+def _all_buffers(e: Equations, buffers: list[Inflow]) -> Iterator[Edit]:
+    """The same in every buffer."""
+    if len(buffers) < 2:
+        return
+    averages = {i.node: i.made(i.keep, i.gain * (1 - i.keep)) for i in buffers}
+    sentence = "all buffers are averages: what is new enters with 1 minus what the old is weighed with"
+    yield Edit("momentum.average", sentence, e.swap(averages))
+    undecayed = {i.node: i.made(1, i.gain) for i in buffers}
+    yield Edit("momentum.undecayed", "no buffer ever decays", e.swap(undecayed))
 
 
 def _dampening(e: Equations, i: Inflow) -> Iterator[Edit]:

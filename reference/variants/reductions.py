@@ -9,7 +9,8 @@ from sympy import Abs, Min
 
 from reference.reductions import ColumnMean, Mean, Reduction, RowMean, Total
 from reference.rule import GRADIENT, PARAMETER
-from reference.variants.equations import Edit, Equations
+from reference.variants.equations import HALF, Edit, Equations
+from reference.variants.roles import increments
 from reference.variants.words import compact, spoken
 
 _OTHERS: dict[type[Reduction], tuple[type[Reduction], ...]] = {
@@ -28,6 +29,8 @@ def reduction_edits(e: Equations) -> Iterator[Edit]:
             yield from _other_norms(e, a.name, node)
             yield from _with_decay(e, a.name, node)
         yield from _ratios(e, a.name)
+        yield from _sums_of_norms(e, a.name)
+    yield from _decay_beside(e)
 
 
 def _of_other_elements(e: Equations, name: str, node: Reduction) -> Iterator[Edit]:
@@ -71,7 +74,7 @@ def _with_decay(e: Equations, name: str, node: Reduction) -> Iterator[Edit]:
         terms = sympy.Add.make_args(made[symbol])
         decay = [t for t in terms if PARAMETER in sympy.Mul.make_args(t) and e.is_scalar(t / PARAMETER)]
         for term in decay:
-            without = node.xreplace({symbol: symbol - term})
+            without = node.xreplace({symbol: made[symbol] - term})
             yield Edit(
                 f"norm.without_decay.{name}", f"{spoken(term)} is missing {where}", e.swap({node: without}, [name])
             )
@@ -93,7 +96,53 @@ def _ratios(e: Equations, name: str) -> Iterator[Edit]:
         yield Edit(
             f"ratio.inverted.{key}", f"{text} is inverted in the equation for {name}", e.swap({node: 1 / node}, [name])
         )
+        norms_alone = sympy.Mul(*(f for f in sympy.Mul.make_args(node) if f.free_symbols & norms))
+        yield Edit(
+            f"ratio.norms_inverted.{key}",
+            f"{spoken(norms_alone)} is inverted in the equation for {name}",
+            e.swap({node: node / norms_alone**2}, [name]),
+        )
         clipped = Min(node, sympy.S.One)
         yield Edit(
             f"ratio.clipped.{key}", f"{text} is at most 1 in the equation for {name}", e.swap({node: clipped}, [name])
         )
+
+
+def _norms(e: Equations) -> dict[sympy.Symbol, sympy.Expr]:
+    """Intermediate quantities that are a root of a sum of squares, and of what."""
+    found = {}
+    for a in e.assignments:
+        x = a.expression
+        if isinstance(x, sympy.Pow) and x.exp == HALF and isinstance(x.base, Total):
+            square = x.base.args[0]
+            if isinstance(square, sympy.Pow) and square.exp == 2:
+                found[a.symbol] = square.base
+    return found
+
+
+def _sums_of_norms(e: Equations, name: str) -> Iterator[Edit]:
+    """The norm of a sum, where the sum of norms is due."""
+    known = _norms(e)
+    for node in e.nodes(name, sympy.Add):
+        terms = {t: next((f for f in sympy.Mul.make_args(t) if f in known), None) for t in node.args}
+        normed = [t for t, found in terms.items() if found is not None and e.is_scalar(t / found)]
+        if len(normed) > 1:
+            whole = sympy.Add(*(t / terms[t] * known[terms[t]] for t in normed))
+            rest = sympy.Add(*(t for t in node.args if t not in normed))
+            sentence = f"the norm of {spoken(whole)} stands for the sum of norms in the equation for {name}"
+            yield Edit(f"norm.of_all.{name}", sentence, e.swap({node: rest + sympy.sqrt(Total(whole**2))}, [name]))
+
+
+def _decay_beside(e: Equations) -> Iterator[Edit]:
+    """A decay that is part of what a ratio of norms scales, beside it."""
+    for a in e.assignments:
+        decay = [t for t in sympy.Add.make_args(a.expression) if t / PARAMETER in e.hyperparameters.values()]
+        if a.name == "p" or a.name in e.states or a.symbol == e.gradient or len(decay) != 1:
+            continue
+        for term in increments(e):
+            rate = [f for f in sympy.Mul.make_args(term) if f in e.hyperparameters.values()]
+            if a.symbol in sympy.Mul.make_args(term) and rate:
+                sign = -1 if term.could_extract_minus_sign() else 1
+                beside = term.xreplace({a.symbol: a.symbol - decay[0]}) + sign * sympy.Mul(*rate) * decay[0]
+                sentence = f"{spoken(decay[0])} is in {a.name}, and is not scaled with it where the step is taken"
+                yield Edit(f"decay.beside_ratio.{a.name}", sentence, e.define("p", e["p"] - term + beside))

@@ -109,10 +109,10 @@ def inflows(e: Equations) -> tuple[Inflow, ...]:
 
 
 def _splits(e: Equations, name: str, node: sympy.Add) -> Iterator[Inflow]:
-    if len(node.args) != 2:
+    if name == "p" and len(node.args) != 2:
         return
-    for index, term in enumerate(node.args):
-        other = node.args[1 - index]
+    for term in node.args:
+        other = node - term
         for state, variable in e.states.items():
             old = variable.symbol
             if old not in sympy.Mul.make_args(term) or old in other.free_symbols:
@@ -166,6 +166,8 @@ def decays(e: Equations) -> tuple[Decay, ...]:
             if PARAMETER not in factors or term == PARAMETER or not e.is_scalar(term / PARAMETER):
                 continue
             own = [f for f in factors if f in e.hyperparameters.values() and f not in rates]
+            # a schedule may multiply the decay as well as the step
+            own.sort(key=lambda f: len(e.users(f)))
             if own:
                 found.append(Decay(a.name, own[0], a is gradient, term, own[0] * PARAMETER))
     return tuple(found)
@@ -186,6 +188,13 @@ def step_sizes(e: Equations) -> tuple[sympy.Symbol, ...]:
         common = found if common is None else common & found
     known = [s for s in (common or set()) if s in e.scalars and (s in e.hyperparameters.values() or _is_old(e, s))]
     return tuple(sorted(known, key=lambda s: (s not in e.hyperparameters.values(), s.name)))
+
+
+def inner_step_sizes(e: Equations) -> tuple[sympy.Symbol, ...]:
+    """Hyperparameters that multiply what flows into a buffer by which the parameter moves as it is."""
+    moving = set().union(*(_factors(t) for t in increments(e)))
+    found = [f for i in inflows(e) if i.is_own and e.new(i.name) in moving for f in _factors(i.gain)]
+    return tuple(sorted({f for f in found if f in e.hyperparameters.values()}, key=str))
 
 
 def _is_old(e: Equations, symbol: sympy.Symbol) -> bool:

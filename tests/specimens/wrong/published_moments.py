@@ -65,8 +65,11 @@ class BeliefEpsKept(_AdaBelief):
 class RectifiedFromFour(_AdaBelief):
     """Adaptation begins at a length above 4 and not at 5."""
 
+    coupled = False
+
     def update(self, p, g, m, s, t, lr, state, group):
         (b1, b2), eps = group["betas"], group["eps"]
+        p.mul_(1 - lr * group["weight_decay"])
         m.lerp_(g, 1 - b1)
         s.mul_(b2).add_((1 - b2) * (g - m) ** 2).add_(eps)
         whole = 2 / (1 - b2) - 1
@@ -79,7 +82,7 @@ class RectifiedFromFour(_AdaBelief):
 
 
 class NeverRectified(_AdaBelief):
-    """The rectification is left out, and the average is always divided."""
+    """The rectification is left out, and the average is always divided: AdaBelief, with its decay in the gradient."""
 
 
 class _AdaBound(WithBetas):

@@ -48,6 +48,7 @@ def test_the_planted_mistake_is_named(name):
 
 
 OTHER_RULES = {
+    "published_momentum.AdanFromZero": "adan",
     "published_moments.NeverRectified": "adabelief",
     "published_moments.BeliefEpsKept": "adabelief",
 }

@@ -217,12 +217,12 @@ def _condition(e: Equations, name: str, c: Relational) -> Iterator[Edit]:
     if c.rhs.is_number and c.rhs != 0:
         others = [a for a in e.assignments if c in set(sympy.preorder_traversal(a.expression))]
         for by in (-1, 1):
-            closed = _OPPOSITES[c.rel_op](c.lhs, c.rhs + by)
-            sentence = f"the condition {text} became {spoken(closed)}"
-            yield Edit(f"condition.near_close.{compact(c)}.{by}", sentence, e.swap({c: closed}))
             near = c.func(c.lhs, c.rhs + by)
             everywhere = e.swap({c: near})
             yield Edit(f"condition.near.{compact(c)}.{by}", f"the condition {text} became {spoken(near)}", everywhere)
+            closed = _OPPOSITES[c.rel_op](c.lhs, c.rhs + by)
+            sentence = f"the condition {text} became {spoken(closed)}"
+            yield Edit(f"condition.near_close.{compact(c)}.{by}", sentence, e.swap({c: closed}))
             if len(others) > 1:
                 yield Edit(
                     f"condition.near.{name}.{compact(c)}.{by}",

@@ -320,6 +320,8 @@ def _may_be_used(e: Equations, x: sympy.Expr, scalar: bool) -> bool:
     for node in sympy.preorder_traversal(x):
         if node in (sympy.zoo, sympy.nan, sympy.oo, -sympy.oo) or (node.is_number and node.is_real is False):
             return False
+        if isinstance(node, sympy.Pow) and node.exp.is_integer is False and node.base.is_negative:
+            return False  # nan, whatever comes
         if isinstance(node, sympy.Pow) and not e.is_scalar(node):
             if not (node.exp.is_Rational and ((2 * node.exp).is_Integer or abs(node.exp) < 1)):
                 return False

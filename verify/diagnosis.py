@@ -14,6 +14,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from reference.rounding import PRECISIONS
 from verify.driver import quiet
 from verify.oracle import LockStep, run_program
@@ -62,7 +64,7 @@ def diagnose(context: Context, program: Program, outcome: Outcome) -> Diagnosis 
         context: the cell in which the rule was refuted.
         program, outcome: what failed, as it was before it was made smaller.
     """
-    from reference.variants import pairs, variants
+    from reference.variants import each_variant, pairs
     from verify.checks.programs import sweep
 
     if not outcome.mismatches or not context.loaded.rule.known:
@@ -70,7 +72,8 @@ def diagnose(context: Context, program: Program, outcome: Outcome) -> Diagnosis 
     first = outcome.mismatches[0]
     if first.note:
         return None
-    generic = list(generic_programs(context, program.options_of(program.parameters[first.parameter].group)))
+    group = program.parameters[first.parameter].group
+    generic = list(generic_programs(context, program.options_of(group), program.groups[group]))
     if not any(context.run(p).failed for p in generic):
         return None  # the formula is right, and what is wrong is what it was applied to
     programs = [_shorter(context, program, outcome), *generic]
@@ -84,7 +87,7 @@ def diagnose(context: Context, program: Program, outcome: Outcome) -> Diagnosis 
     left = SECONDS - _spent.get(title, 0.0)
     if left <= 0:
         return None
-    found = trial.fitting(variants(context.loaded.rule), left * SINGLES)
+    found = trial.fitting(each_variant(context.loaded.rule), left * SINGLES)
     other = [] if found else _other_rules(context)
     if not found and not other:
         found = trial.fitting(pairs(context.loaded.rule), left - (time.perf_counter() - began), most=1)
@@ -140,9 +143,11 @@ class _Recording(LockStep):
         super()._compare_parameter(operation, index, track, after, state)
 
 
-def generic_programs(context: Context, wanted: Mapping[str, bool] | None = None) -> Iterator[Program]:
+def generic_programs(
+    context: Context, wanted: Mapping[str, bool] | None = None, special: Mapping[str, Any] | None = None
+) -> Iterator[Program]:
     """Programs in which no two hyperparameters have values that go together by chance, for two choices of options and
-    the one that is wanted."""
+    the one that is wanted; and one with special values of the hyperparameters."""
     from verify.checks.programs import choices_of
 
     rule, loaded = context.loaded.rule, context.loaded
@@ -159,12 +164,24 @@ def generic_programs(context: Context, wanted: Mapping[str, bool] | None = None)
     for number, choice in enumerate({tuple(sorted(o.items())): o for o in chosen}.values()):
         fitting = _fitted(context, values, choice)
         if fitting is not None:
-            yield context.program(
-                groups=(fitting,),
-                options=dict(choice),
-                parameters=(Parameter((MOST_LANES,), 0, Filling(9000 + number)),),
-                operations=tuple(Step((Filling(1234 * k + 77),)) for k in range(GENERIC_STEPS)),
-            )
+            yield _generic(context, fitting, choice, number)
+    if special is not None and wanted is not None:
+        yield _generic(context, {name: special[name] for name in values if name in special}, wanted, len(chosen))
+
+
+def _generic(context: Context, values: Mapping[str, Any], options: Mapping[str, bool], number: int) -> Program:
+    def filling(start: int) -> Filling:
+        if context.loaded.rule.is_elementwise:
+            return Filling(start)
+        # one number at the end of the range would be all that a norm sees of the others
+        return Filling(values=tuple(np.random.default_rng(start).standard_normal(MOST_LANES).round(4)))
+
+    return context.program(
+        groups=(dict(values),),
+        options=dict(options),
+        parameters=(Parameter((MOST_LANES,), 0, filling(9000 + number)),),
+        operations=tuple(Step((filling(1234 * k + 77),)) for k in range(GENERIC_STEPS)),
+    )
 
 
 def _fitted(context: Context, values: dict[str, float], options: Options) -> dict[str, float] | None:

@@ -85,7 +85,19 @@ class Variant:
 @lru_cache(maxsize=64)
 def variants(rule: UpdateRule) -> tuple[Variant, ...]:
     """Every variant of a rule that computes something else than the rule and than those before it."""
-    return tuple(_search(rule).found())[:MOST]
+    return tuple(each_variant(rule))
+
+
+def each_variant(rule: UpdateRule) -> Iterator[Variant]:
+    """The same one by one, for whoever needs the likely ones alone: each is made once, when it is first asked for."""
+    search = _search(rule)
+    for number in range(MOST):
+        while number >= len(search.made):
+            found = next(search.making, None)
+            if found is None:
+                return
+            search.made.append(found)
+        yield search.made[number]
 
 
 def variant(rule: UpdateRule, name: str) -> Variant:
@@ -170,6 +182,8 @@ class _Search:
         self._tables: dict[tuple[Choice, int], dict[str, Edit]] = {}
         self._known: dict[Choice, Equations | None] = {}
         self._scenes: dict[Choice, Scenes] = {}
+        self.made: list[Variant] = []
+        self.making = self.found()
 
     @cached_property
     def choices(self) -> tuple[Options, ...]:

@@ -314,7 +314,14 @@ def _pairs(items: list[str], option: str, form: str) -> dict[str, str]:
     return pairs
 
 
+# "true" as a string would be taken for true, and "false" too
+JSON_LITERALS = {"true": True, "false": False, "null": None}
+
+
 def _literal(text: str) -> Any:
+    """A Python literal, or one of JSON's; anything else is a string."""
+    if text in JSON_LITERALS:
+        return JSON_LITERALS[text]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -24,7 +24,6 @@ from verify.program import Filling, Parameter, Program, Step, element_count
 from verify.subject import LoadedSubject
 
 if TYPE_CHECKING:
-    from reference.rule import Options
     from reference.variants import Variant
     from verify.checks.context import Context
     from verify.identify import Match
@@ -148,7 +147,7 @@ def generic_programs(
 ) -> Iterator[Program]:
     """Programs in which no two hyperparameters have values that go together by chance, for two choices of options and
     the one that is wanted; and one with special values of the hyperparameters."""
-    from verify.checks.programs import choices_of
+    from verify.checks.programs import choices_of, fitted
 
     rule, loaded = context.loaded.rule, context.loaded
     values = {}
@@ -162,9 +161,13 @@ def generic_programs(
     if wanted is not None:
         chosen += [o for o in options if dict(o) == dict(wanted)]
     for number, choice in enumerate({tuple(sorted(o.items())): o for o in chosen}.values()):
-        fitting = _fitted(context, values, choice)
+        fitting = fitted(loaded, values, choice)
         if fitting is not None:
             yield _generic(context, fitting, choice, number)
+    usual = fitted(loaded, {name: rule.defaults[name] for name in values}, options[0]) if options else None
+    if usual is not None:
+        # at which rules take the cases that are meant for a long run
+        yield _generic(context, usual, options[0], len(chosen) + 1)
     if special is not None and wanted is not None:
         yield _generic(context, {name: special[name] for name in values if name in special}, wanted, len(chosen))
 
@@ -182,17 +185,6 @@ def _generic(context: Context, values: Mapping[str, Any], options: Mapping[str, 
         parameters=(Parameter((MOST_LANES,), 0, filling(9000 + number)),),
         operations=tuple(Step((filling(1234 * k + 77),)) for k in range(GENERIC_STEPS)),
     )
-
-
-def _fitted(context: Context, values: dict[str, float], options: Options) -> dict[str, float] | None:
-    """The values, with as few defaults among them as the options need; None where even defaults do not go with them."""
-    rule, fixed = context.loaded.rule, context.loaded.fixed
-    one_default = ({**values, h.name: h.default} for h in rule.hyperparameters if h.name in values)
-    defaults = {name: rule.defaults[name] for name in values}
-    for candidate in (values, *one_default, defaults):
-        if rule.constraint({**rule.defaults, **fixed, **candidate}, options):
-            return candidate
-    return None
 
 
 class Trial:

@@ -228,6 +228,21 @@ class Argument:
         return self.name == other.name and (self.index == other.index or None in (self.index, other.index))
 
 
+def _with_options_given(rule: UpdateRule, subject: Subject) -> UpdateRule:
+    """The rule whose options are by default as the user's constructor arguments have them."""
+    given: dict[str, bool] = {}
+    for option in rule.options:
+        name = subject.names.get(option.name)
+        for argument in [name] if name else [*option.arguments, option.name]:
+            value = subject.arguments.get(argument)
+            if isinstance(value, bool):
+                given[option.name] = value
+    if all(given.get(o.name, o.default) == o.default for o in rule.options):
+        return rule
+    options = tuple(replace(o, default=given.get(o.name, o.default)) for o in rule.options)
+    return replace(rule, options=options, _steps={})
+
+
 class LoadedSubject:
     """A subject with its constructor matched to a rule.
 
@@ -237,7 +252,7 @@ class LoadedSubject:
 
     def __init__(self, subject: Subject, rule: UpdateRule, factory: Callable[..., Any]):
         self.subject = subject
-        self.rule = rule
+        self.rule = _with_options_given(rule, subject)
         self.factory = factory
         self.parameters = _signature(self.factory, subject)
         self.takes_anything = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in self.parameters.values())
@@ -295,10 +310,10 @@ class LoadedSubject:
                     f"{subject.title} takes no argument {Argument.parse(given).name!r}"
                     f"{_nearest(given, self.parameters, 'takes')}"
                 )
-            elif h.absent is not None:
-                self.fixed[h.name] = h.absent
             elif (value := self._value_given(candidates)) is not None:
                 self.fixed[h.name] = value
+            elif h.absent is not None:
+                self.fixed[h.name] = h.absent
             else:
                 self._missing(h, candidates)
         for o in rule.options:

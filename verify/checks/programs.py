@@ -11,17 +11,29 @@ import numpy as np
 from reference.rule import Options, UpdateRule
 from verify.checks.context import Context
 from verify.program import AddGroup, Edit, Filling, Parameter, Program, Reload, Repeat, Schedule, Step
+from verify.subject import LoadedSubject
 
 
 def first_trials(context: Context, number: int = 0) -> dict[str, float]:
-    """A value for each hyperparameter the subject takes: its first trial, or a later one that is not zero."""
+    """A value for each hyperparameter the subject takes: its first trial, or a later one that is not zero; its default
+    where the options that are on by default want it."""
     loaded = context.loaded
     found = {}
     for h in loaded.rule.hyperparameters:
         if h.name not in loaded.fixed:
             active = [x for x in h.trials if x] or list(h.trials) or [h.default]
             found[h.name] = active[min(number, len(active) - 1)] if number else (h.trials or (h.default,))[0]
-    return found
+    return fitted(loaded, found, loaded.rule.step().options) or found
+
+
+def fitted(loaded: LoadedSubject, values: dict[str, float], options: Options) -> dict[str, float] | None:
+    """The values, with as few defaults among them as the options need; None where even defaults do not go with them."""
+    rule = loaded.rule
+    one_default = ({**values, name: rule.defaults[name]} for name in values)
+    for candidate in (values, *one_default, {name: rule.defaults[name] for name in values}):
+        if rule.constraint({**rule.defaults, **loaded.fixed, **candidate}, options):
+            return candidate
+    return None
 
 
 def choices_of(context: Context) -> list[Options]:

@@ -3,8 +3,8 @@
     make figures
 
 Certificates, each with a page to read, and finding files go to reports/torch/, the page that lists them to
-reports/index.html, the worst ratios to verify/worst_ratios.json, and each block of the README that follows a comment ``<!-- run: COMMAND -->`` is replaced by what the command
-prints now.
+reports/index.html, the worst ratios to verify/worst_ratios.json. Each block of the README that follows a comment
+``<!-- run: COMMAND -->`` is replaced by what the command prints now, and its table of rules by those that there are.
 """
 
 import re
@@ -23,6 +23,7 @@ from verify.report.html import index  # noqa: E402
 from verify.survey import row_for  # noqa: E402
 
 BLOCK = re.compile(r"(<!-- run: (?P<command>[^\n]+) -->\n```console\n)(?P<output>.*?)(^```$)", re.DOTALL | re.MULTILINE)
+RULES_TABLE = re.compile(r"(<!-- rules -->\n\n).*?(\n\n</details>)", re.DOTALL)
 
 
 def certificates() -> None:
@@ -61,6 +62,15 @@ def certificates() -> None:
     write_text(Path("reports/README.md"), "\n".join(lines) + "\n")
 
 
+def rules_table() -> str:
+    """The table of rules that the README shows."""
+    lines = ["| rule | what it is | torch | source |", "|---|---|---|---|"]
+    for rule in RULES.values():
+        classes = ", ".join(f"`{name.removeprefix('torch.optim.')}`" for name in rule.torch)
+        lines.append(f"| `{rule.name}` | {rule.title} | {classes} | {rule.source} |")
+    return "\n".join(lines)
+
+
 def run(command: str) -> str:
     """The command as typed, and what it prints to the terminal's stdout."""
     found = subprocess.run(
@@ -74,6 +84,7 @@ def readme() -> None:
     """Replace every recorded run of the README."""
     path = ROOT / "README.md"
     text = path.read_text(encoding="utf-8")
+    text = RULES_TABLE.sub(lambda m: m[1] + rules_table() + m[2], text)
     text = BLOCK.sub(lambda m: m[1] + run(m["command"]) + "\n" + m[4], text)
     write_text(path, text)
 

@@ -133,6 +133,15 @@ def test_the_readme_shows_the_whole_example():
     assert rule in readme
 
 
+def test_the_readme_lists_every_rule():
+    from reference import RULES
+
+    readme = Path("README.md").read_text(encoding="utf-8")
+    for rule in RULES.values():
+        assert f"| `{rule.name}` | {rule.title} |" in readme, "run reports/regenerate.py"
+        assert f"| {rule.source} |" in readme
+
+
 @pytest.mark.parametrize("check", IDS)
 def test_a_rule_of_ones_own(check):
     subject = Subject("examples/signum.py:Signum", "examples/signum.py:SIGNUM")

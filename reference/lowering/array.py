@@ -494,20 +494,28 @@ class ArrayCode:
         nodes = [self.lower(a) for a in e.args]
         scalar = all(n.scalar for n in nodes)
         larger = isinstance(e, sympy.Max)
+        call = ("max" if larger else "min") if scalar else ("xp.maximum" if larger else "xp.minimum")
         result = nodes[0]
         for other in nodes[1:]:
-            if scalar:
-                call = "max" if larger else "min"
-                one, two, join = result.error, other.error, "max"
-            else:
-                call = "xp.maximum" if larger else "xp.minimum"
-                one, two, join = self.entering(result), self.entering(other), "xp.maximum"
             value = self.let(f"{call}({result.value}, {other.value})")
-            error = one or two
-            if one and two:
-                error = self.let(f"{join}({one}, {two})", "e")
+            error = self._of_the_chosen(result, other, scalar, larger)
             result = Node(value, error, scalar, bool(e.is_nonnegative))
         return result
+
+    def _of_the_chosen(self, one: Node, two: Node, scalar: bool, larger: bool) -> str | None:
+        """The error of the larger or smaller of two; of both where errors decide which it is."""
+        errors = [n.error if scalar else self.entering(n) for n in (one, two)]
+        if errors == [None, None]:
+            return None
+        own, others = (error or "0.0" for error in errors)
+        gap = f"{one.value} - {two.value}" if larger else f"{two.value} - {one.value}"
+        apart, doubt = self.let(gap, "d"), self.let(f"{own} + {others}", "d")
+        if scalar:
+            chosen = f"{own} if {apart} > {doubt} else {others} if -{apart} > {doubt} else max({own}, {others})"
+            return self.let(chosen, "e")
+        unsure = self.let(f"xp.maximum({own}, {others})", "e")
+        unsure = self.let(f"xp.where(-{apart} > {doubt}, {others}, {unsure})", "e")
+        return self.let(f"xp.where({apart} > {doubt}, {own}, {unsure})", "e")
 
     def function(self, e: sympy.Function) -> Node:
         a = self.lower(e.args[0])

@@ -1,5 +1,7 @@
 """Every wrong specimen is refuted by the check named for it; every right one passes all checks."""
 
+import zlib
+
 import pytest
 
 from tests.checking import run_check
@@ -38,16 +40,17 @@ def test_wrong_is_refuted(specimen):
                 assert finding.message
                 short = finding.program is None or len(finding.program.operations) <= MOST_OPERATIONS
                 # RAdam's rectification begins at the fifth step or later
-                assert short or specimen.rule == "radam"
+                assert short or specimen.rule in ("radam", "adabelief_rectified")
                 return
     pytest.fail(f"{specimen.check} accepts it: {specimen.mechanism}")
 
 
 @pytest.mark.parametrize("specimen", RIGHT, ids=lambda s: s.name)
 def test_right_is_accepted(specimen):
+    """By every check, each in a third of its dtypes: another third for every specimen and check."""
     subject = subject_of(specimen)
     for check, facts in all_checks().items():
-        for dtype in facts.dtypes:
+        for dtype in facts.dtypes[zlib.crc32(f"{specimen.name} {check}".encode()) % min(3, len(facts.dtypes)) :: 3]:
             for implementation in ("for-loop", "foreach"):
                 report = run_check(subject, check, dtype, implementation)
                 if report is None or report.status != "failed":

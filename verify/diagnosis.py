@@ -37,7 +37,7 @@ STEPS_RECORDED = 2
 MOST_LANES = 256
 MOST_STEPS = 8
 MOST_NAMED = 3
-MOST_PROGRAMS = 6
+MOST_PROGRAMS = 8
 # long enough for what begins late, such as RAdam's rectification
 GENERIC_STEPS = 8
 GENERIC = (0.37, 0.61, 0.83, 0.23, 0.47, 0.71, 0.29)
@@ -243,6 +243,8 @@ class Trial:
 
 def spread(programs: list[Program], most: int) -> list[Program]:
     """A few of many, from all over."""
+    if most < 1:
+        return []
     stride = max(1, len(programs) // most)
     return programs[::stride][:most]
 

@@ -167,14 +167,16 @@ def generic_programs(
     usual = fitted(loaded, {name: rule.defaults[name] for name in values}, options[0]) if options else None
     if usual is not None:
         # at which rules take the cases that are meant for a long run
-        yield _generic(context, usual, options[0], len(chosen) + 1)
+        yield _generic(context, usual, options[0], len(chosen) + 1, ordinary=True)
     if special is not None and wanted is not None:
         yield _generic(context, {name: special[name] for name in values if name in special}, wanted, len(chosen))
 
 
-def _generic(context: Context, values: Mapping[str, Any], options: Mapping[str, bool], number: int) -> Program:
+def _generic(
+    context: Context, values: Mapping[str, Any], options: Mapping[str, bool], number: int, ordinary: bool = False
+) -> Program:
     def filling(start: int) -> Filling:
-        if context.loaded.rule.is_elementwise:
+        if context.loaded.rule.is_elementwise and not ordinary:
             return Filling(start)
         # one number at the end of the range would be all that a norm sees of the others
         return Filling(values=tuple(np.random.default_rng(start).standard_normal(MOST_LANES).round(4)))

@@ -241,7 +241,10 @@ def verdict(d: Draw, found: Identity) -> str:
         return "none, as it is" if not d.rule else "none"
     if not d.rule:
         return "wrong"
-    if not all(computes_the_same(d, m) for m in found.matches):
+    # what was planted is right, also where it computes nan, which equals nothing
+    if not all(
+        (not m.values and (m.rule, m.variant) == (d.rule, d.variant)) or computes_the_same(d, m) for m in found.matches
+    ):
         return "wrong"
     return "named" if any((m.rule, m.variant) == (d.rule, d.variant) for m in found.matches) else "another name"
 

@@ -35,7 +35,7 @@ class Hyperparameter:
     Args:
         name: name of its symbol in the equations.
         default: value in the paper or in torch.
-        low, high: the domain; ``high`` itself never belongs to it, ``low`` does unless ``low_open``.
+        low, high: the domain; ``low`` belongs to it unless ``low_open``, ``high`` only if ``high_closed``.
         arguments: constructor arguments that may carry it, best first; ``"betas[0]"`` is an entry of
             a tuple. Empty means: the name itself.
         absent: the value used by an optimizer that has no such argument; None when it must have one.
@@ -48,6 +48,7 @@ class Hyperparameter:
     low: float = 0.0
     high: float = math.inf
     low_open: bool = False
+    high_closed: bool = False
     arguments: tuple[str, ...] = ()
     absent: float | None = None
     trials: tuple[float, ...] = ()
@@ -62,13 +63,16 @@ class Hyperparameter:
 
     def contains(self, value: float) -> bool:
         above = value > self.low if self.low_open else value >= self.low
-        return above and value < self.high and math.isfinite(value)
+        below = value <= self.high if self.high_closed else value < self.high
+        return above and below and math.isfinite(value)
 
     @property
     def domain(self) -> str:
         low = "-∞" if self.low == -math.inf else f"{self.low:g}"
         high = "∞" if self.high == math.inf else f"{self.high:g}"
-        return f"{'(' if self.low_open or self.low == -math.inf else '['}{low}, {high})"
+        return (
+            f"{'(' if self.low_open or self.low == -math.inf else '['}{low}, {high}{']' if self.high_closed else ')'}"
+        )
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,7 @@ class StateVariable:
             value per parameter, ``"rows"`` for one per row (of the last axis), ``"columns"``.
         nonnegative: whether the rule keeps it at or above zero.
         option: the option without which it does not exist.
+        unless: the option with which it does not exist.
         needs: the hyperparameter that must be nonzero for it to exist.
         unset_at_first: whether the equations ask, by ``v.unset(name)``, if it was ever assigned.
     """
@@ -95,6 +100,7 @@ class StateVariable:
     common: str = ""
     nonnegative: bool = False
     option: str | None = None
+    unless: str | None = None
     needs: str | None = None
     unset_at_first: bool = False
 
@@ -105,12 +111,18 @@ class StateVariable:
 
 @dataclass(frozen=True)
 class Option:
-    """A choice between two forms of the rule; ``arguments`` are constructor arguments that make it."""
+    """A choice between two forms of the rule; ``arguments`` are constructor arguments that make it.
+
+    ``of_shape`` makes it for every parameter by its shape instead, and nobody can choose otherwise. ``as_none`` says
+    that None makes it, in an argument that otherwise holds a number, where None is the constructor's own default.
+    """
 
     name: str
     default: bool = False
     arguments: tuple[str, ...] = ()
     about: str = ""
+    as_none: bool = False
+    of_shape: Callable[[tuple[int, ...]], bool] | None = None
 
 
 class Options(Mapping[str, bool]):
@@ -138,12 +150,15 @@ class Options(Mapping[str, bool]):
 PARAMETER = sympy.Symbol("p", real=True)
 GRADIENT = sympy.Symbol("g", real=True)
 STEP_COUNT = sympy.Symbol("t", integer=True, positive=True)
+# of the parameter's dtype: from 1 to the next number
+MACHINE_EPSILON = sympy.Symbol("machine_epsilon", positive=True)
 
 
 class Variables:
     """The symbols of one rule, and the assignments made so far.
 
-    ``v.p`` is the parameter, ``v.g`` its gradient, ``v.t`` the number of this step (1 at the first);
+    ``v.p`` is the parameter, ``v.g`` its gradient, ``v.t`` the number of this step (1 at the first) and
+    ``v.machine_epsilon`` that of the parameter's dtype, the distance from 1 to the next number;
     hyperparameters and state variables go by their names and mean the values *before* the step.
     ``v.let(name, expression)`` assigns and returns the symbol of the new value; ``nonnegative=True`` says of an
     intermediate quantity that it never is below zero, where its form does not show it.
@@ -152,7 +167,7 @@ class Variables:
     def __init__(self, rule: UpdateRule):
         self._rule = rule
         self._assignments: list[Assignment] = []
-        self._symbols = {"p": PARAMETER, "g": GRADIENT, "t": STEP_COUNT}
+        self._symbols = {"p": PARAMETER, "g": GRADIENT, "t": STEP_COUNT, "machine_epsilon": MACHINE_EPSILON}
         self._symbols |= {h.name: h.symbol for h in rule.hyperparameters}
         self._symbols |= {s.name: s.symbol for s in rule.state}
 
@@ -205,7 +220,11 @@ class Step:
     @cached_property
     def state(self) -> tuple[StateVariable, ...]:
         """State variables that this choice of options keeps."""
-        return tuple(s for s in self.rule.state if s.option is None or self.options[s.option])
+        return tuple(
+            s
+            for s in self.rule.state
+            if (s.option is None or self.options[s.option]) and (s.unless is None or not self.options[s.unless])
+        )
 
     @cached_property
     def outputs(self) -> tuple[str, ...]:
@@ -234,7 +253,7 @@ class Step:
         scalar = {h.symbol: True for h in self.rule.hyperparameters}
         scalar |= {s.symbol: s.scalar for s in self.rule.state}
         scalar |= {unset_symbol(s.name): True for s in self.rule.state if s.unset_at_first}
-        scalar |= {PARAMETER: False, GRADIENT: False, STEP_COUNT: True}
+        scalar |= {PARAMETER: False, GRADIENT: False, STEP_COUNT: True, MACHINE_EPSILON: True}
         for assignment in self.assignments:
             free = assignment.expression.free_symbols
             scalar[assignment.symbol] = all(scalar[s] for s in free)
@@ -274,16 +293,21 @@ class UpdateRule:
 
     def __post_init__(self) -> None:
         own = [*(h.name for h in self.hyperparameters), *(s.name for s in self.state), *(o.name for o in self.options)]
-        names = ["p", "g", "t", *own]
+        names = ["p", "g", "t", "machine_epsilon", *own]
         for name in names:
             if names.count(name) > 1:
                 raise RuleError(f"rule {self.name!r} uses the name {name!r} twice")
             if not name.isidentifier() or keyword.iskeyword(name):
                 raise RuleError(f"rule {self.name!r}: {name!r} is no identifier")
 
-    def step(self, options: Mapping[str, bool] | None = None) -> Step:
-        """The ordered assignments under a choice of options (unnamed options take their default)."""
+    def step(self, options: Mapping[str, bool] | None = None, shape: tuple[int, ...] | None = None) -> Step:
+        """The ordered assignments under a choice of options (unnamed options take their default).
+
+        With the shape of a parameter, options that a shape decides are as it decides them.
+        """
         chosen = {o.name: o.default for o in self.options} | dict(options or {})
+        if shape is not None:
+            chosen |= {o.name: o.of_shape(tuple(shape)) for o in self.options if o.of_shape}
         key = tuple(sorted(chosen.items()))
         if key not in self._steps:
             self._steps[key] = self._make_step(Options(chosen))

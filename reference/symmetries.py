@@ -413,6 +413,7 @@ def _points(step: Step, zero: frozenset[str], random: Random) -> list[dict[str, 
 def _point(step: Step, zero: frozenset[str], random: Random) -> dict[str, flint.arb]:
     """A value for every symbol before a step, by name."""
     values: dict[str, float] = {"p": random.uniform(-4, 4), "g": random.uniform(-4, 4), "t": random.randint(1, 40)}
+    values["machine_epsilon"] = random.uniform(0, 1)
     for h in step.rule.hyperparameters:
         low = h.low if math.isfinite(h.low) else -2.0
         value = random.uniform(low, h.high if math.isfinite(h.high) else low + 4)

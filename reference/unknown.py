@@ -10,7 +10,7 @@ from reference.rule import Hyperparameter, Option, UpdateRule
 
 NAME = "none"
 # symbols that every rule has
-RESERVED = ("p", "g", "t")
+RESERVED = ("p", "g", "t", "machine_epsilon")
 # every choice of options is tried
 MOST_OPTIONS = 4
 # what is off by default, and a value that switches it on

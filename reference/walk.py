@@ -30,13 +30,12 @@ class Walk:
 
     def __init__(self, rule: UpdateRule, options: Mapping[str, bool] | None = None, precision: str = "float64"):
         self.rule = rule
+        self.options = options
         self.rule_step = rule.step(options)
         self.precision = PRECISIONS[precision]
         self.count = 0
         self.state: dict[str, Any] = {}
         self.allowance: Any = None
-        state = {s.name: s for s in self.rule_step.state}
-        self._kept = [state[name] for name in self.rule_step.outputs if name != "p"]
 
     def step(self, p: Any, g: Any, hyperparameters: Mapping[str, float]) -> np.ndarray:
         """New parameter after one step with gradient ``g`` (arrays of one shape).
@@ -44,10 +43,11 @@ class Walk:
         ``allowance`` is then what a right implementation of this step may be off by.
         """
         shape = np.shape(p)
+        self.rule_step = self.rule.step(self.options, shape)
         p, g = (np.asarray(x, dtype=np.float64).reshape(-1) for x in (p, g))
         self.count += 1
         v: dict[str, Any] = {**self.rule.defaults, **hyperparameters, "p": p, "g": g, "t": self.count}
-        v["p.shape"] = shape
+        v |= {"p.shape": shape, "machine_epsilon": 2 * self.precision.unit}
         for variable in self.rule_step.state:
             name = variable.name
             v[unset_symbol(name).name] = int(name not in self.state)
@@ -60,7 +60,9 @@ class Walk:
             results = lower_to_arrays(self.rule_step)(
                 np, FACTOR * unit.unit, FACTOR * unit.smallest, FACTOR * 2.0**-53, 0.0, unit.largest, v
             )
-        for variable, (value, _) in zip(self._kept, results, strict=False):
+        state = {s.name: s for s in self.rule_step.state}
+        for name, (value, _) in zip(self.rule_step.outputs[:-1], results, strict=False):
+            variable = state[name]
             if variable.needs is None or v[variable.needs] != 0:
                 self.state[variable.name] = value if variable.scalar else np.broadcast_to(value, p.shape)
         value, error = results[-1]

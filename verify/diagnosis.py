@@ -138,7 +138,7 @@ class _Recording(LockStep):
     def _compare_parameter(self, operation, index, track, after, state) -> None:
         before, carried = self._inputs(track)
         if index == 0 and not carried:
-            self.steps.append((dict(self.options[track.spec.group]), before, {"p": after, **state}))
+            self.steps.append((dict(self.rule_step.options), before, {"p": after, **state}))
         super()._compare_parameter(operation, index, track, after, state)
 
 

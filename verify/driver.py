@@ -286,6 +286,8 @@ class Driver:
         self.holds_tensors = self.holds_tensors or op.tensor
         if self.call(lambda: self.loaded.edit(self._group(op.group), op.name, value)):
             self.values[op.group][op.name] = op.value
+            for name in self.loaded.ended_by(op.name):
+                self.options[op.group][name] = False
 
     def _edit_option(self, op: Edit) -> None:
         group, key = self._group(op.group), self.loaded.options[op.name]

@@ -383,7 +383,7 @@ def _halves(scene: Scene) -> Iterator[Hypothesis]:
 def _ignored_options(scene: Scene) -> Iterator[Hypothesis]:
     chosen = scene.step.options
     for option in scene.step.rule.options:
-        if chosen[option.name] and not option.default:
+        if chosen[option.name] and not option.default and not option.of_shape:
             other = scene.step.rule.step({**chosen, option.name: False})
             yield Hypothesis(f"option/{option.name}", f"{option.name} was ignored", step=other)
 
@@ -391,7 +391,7 @@ def _ignored_options(scene: Scene) -> Iterator[Hypothesis]:
 def _other_options(scene: Scene) -> Iterator[Hypothesis]:
     chosen = scene.step.options
     for option in scene.step.rule.options:
-        if not chosen[option.name] or option.default:
+        if (not chosen[option.name] or option.default) and not option.of_shape:
             value = not chosen[option.name]
             other = scene.step.rule.step({**chosen, option.name: value})
             yield Hypothesis(f"option/{option.name}", f"the step was that of {option.name}={value}", step=other)

@@ -20,6 +20,7 @@ from reference.lowering.array import lower_to_arrays
 from reference.lowering.ball import distance, exact_step
 from reference.lowering.tensor_ball import exact_tensor
 from reference.rounding import FACTOR, PRECISIONS, Precision
+from reference.rule import Step as RuleStep
 from reference.rule import unset_symbol
 from verify.curve import Curve
 from verify.driver import Driver
@@ -105,10 +106,10 @@ class LockStep(Driver):
         self.u, self.tiny = FACTOR * self.precision.unit, FACTOR * self.precision.smallest
 
     def _turn_to(self, track: Track) -> None:
-        """Judge by the options of a parameter's group, and in its own dtype."""
+        """Judge by the options of a parameter's group and shape, and in its own dtype."""
         if self.program.dtype_of(track.spec) != self.program.dtype or any(t.spec.dtype for t in self.tracks):
             self._use_precision(self.program.dtype_of(track.spec))
-        step = self.loaded.rule.step(self.options[track.spec.group])
+        step = self.loaded.rule.step(self.options[track.spec.group], track.spec.shape)
         if step is not self.rule_step:
             self.rule_step, self.variables = step, {s.name: s for s in step.state}
 
@@ -121,6 +122,7 @@ class LockStep(Driver):
     def loaded_foreign(self, operation: int, source: Driver) -> None:
         """What was loaded must be the source's state, rounded to the dtype in which it is kept now."""
         for index, (track, other) in enumerate(zip(self.tracks, source.tracks, strict=True)):
+            self._turn_to(track)
             if not other.count and not self.loaded.own_state(source.optimizer, other.tensor):
                 continue
             found = self.loaded.find_state(self.optimizer, track.tensor)
@@ -178,6 +180,7 @@ class LockStep(Driver):
         """Symbols before the step, and whether any state is carried by the reference."""
         v: dict[str, Any] = dict(self.values[track.spec.group])
         v |= {"p": track.before, "g": track.gradient, "t": track.count}
+        v["machine_epsilon"] = 2 * self.precision.unit
         if not self.rule_step.is_elementwise:
             v["p.shape"] = real_shape(track.tensor)
         carried = False
@@ -211,7 +214,7 @@ class LockStep(Driver):
         # what will be carried must know where it may have overflowed
         hidden = any(name not in state and self._is_kept(name, v) for name in self.variables)
         evaluate = lower_to_arrays(self.rule_step, carried, careful=hidden)
-        results = self._evaluate(evaluate, v)
+        results = self._evaluate(self.rule_step, evaluate, v)
         if carried:
             track.history.append(v)
         else:
@@ -257,28 +260,27 @@ class LockStep(Driver):
         own = FACTOR * (precision.unit * np.abs(value) + precision.smallest)
         return own if error is None else own + error
 
-    def _evaluate(self, evaluate, v: dict):
+    def _evaluate(self, step: RuleStep, evaluate, v: dict):
         results = evaluate(np, self.u, self.tiny, self.w, self.w_entry, self.precision.largest, v)
         if "p.shape" not in v:
             return results
         # what is common to all elements comes out once
+        numbers = {s.name for s in step.state if s.scalar}
         return [
-            result
-            if self._is_number(name)
-            else tuple(np.broadcast_to(0.0 if x is None else x, v["p"].shape) for x in result)
-            for name, result in zip(self.rule_step.outputs, results, strict=True)
+            result if name in numbers else tuple(np.broadcast_to(0.0 if x is None else x, v["p"].shape) for x in result)
+            for name, result in zip(step.outputs, results, strict=True)
         ]
-
-    def _is_number(self, name: str) -> bool:
-        return name != "p" and self.variables[name].scalar
 
     def _evaluate_at(self, evaluate, v: dict, where):
         """Values and errors of some elements, by output; a rule with reductions is evaluated as a whole."""
         if "p.shape" not in v:
-            some = self._evaluate(evaluate, {k: (x[where] if isinstance(x, np.ndarray) else x) for k, x in v.items()})
+            some = self._evaluate(
+                self.rule_step, evaluate, {k: (x[where] if isinstance(x, np.ndarray) else x) for k, x in v.items()}
+            )
             return dict(zip(self.rule_step.outputs, some, strict=True))
-        whole = dict(zip(self.rule_step.outputs, self._evaluate(evaluate, v), strict=True))
-        return {n: r if self._is_number(n) else tuple(x[where] for x in r) for n, r in whole.items()}
+        whole = dict(zip(self.rule_step.outputs, self._evaluate(self.rule_step, evaluate, v), strict=True))
+        numbers = {s.name for s in self.rule_step.state if s.scalar}
+        return {n: r if n in numbers else tuple(x[where] for x in r) for n, r in whole.items()}
 
     def _judge(self, name, value, error, got, v, carried, operation, index, track) -> Mismatch | None:
         """None when the quantity is inside its allowance for every element that can be verified."""

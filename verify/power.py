@@ -69,6 +69,7 @@ class Walker:
         """Symbols before a step; ``state`` takes the place of the walker's own."""
         known = self.state if state is None else state
         v: dict[str, Any] = {**values, "p": p, "g": g, "t": count, "p.shape": shape}
+        v["machine_epsilon"] = 2 * self.precision.unit
         for variable in self.step.state:
             name = variable.name
             start = float(values[variable.initial] if isinstance(variable.initial, str) else variable.initial)
@@ -116,15 +117,17 @@ def tells_apart(loaded: LoadedSubject, program: Program, rule, variant, sketched
         sketched: whether a quick look is enough, which says so only of what is far outside.
     """
     try:
-        steps = [(rule.step(o), variant.step(o)) for o in map(program.options_of, range(len(program.groups)))]
+        steps = [
+            tuple(r.step(program.options_of(p.group), p.shape) for r in (rule, variant)) for p in program.parameters
+        ]
     except ValueError:
         return False
     values = [dict(rule.defaults) | loaded.fixed | numbers(g) for g in program.groups]
     late = program.late_groups
     with quiet():
-        tracks = [_Track(p, program, *steps[p.group], sketched) for p in program.parameters]
+        tracks = [_Track(p, program, *both, sketched) for p, both in zip(program.parameters, steps, strict=True)]
         for op in program.operations:
-            if isinstance(op, Edit) and op.name in loaded.options:
+            if isinstance(op, Edit) and (op.name in loaded.options or loaded.ended_by(op.name)):
                 return False
             if isinstance(op, Edit):
                 values[op.group][op.name] = op.value
@@ -242,5 +245,6 @@ def _steps(program: Program) -> int:
 
 def concerns(loaded: LoadedSubject, variant) -> bool:
     """Whether a variant differs from the rule in anything that the subject offers."""
-    offers_all = not loaded.fixed and all(o.name in loaded.options for o in loaded.rule.options)
-    return offers_all or differs(loaded.rule, variant, loaded.fixed, loaded.options)
+    offered = {*loaded.options, *(o.name for o in loaded.rule.options if o.of_shape)}
+    offers_all = not loaded.fixed and all(o.name in offered for o in loaded.rule.options)
+    return offers_all or differs(loaded.rule, variant, loaded.fixed, offered)

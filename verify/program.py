@@ -242,7 +242,7 @@ def _show_operation(op: Operation) -> str:
 
 
 def _show_values(p: Parameter) -> str:
-    if p.initial.values is not None and len(p.initial.values) == 1:
+    if p.initial.values is not None and len(p.initial.values) == 1 and element_count(p.shape):
         text = f"{p.initial.values[0]:g}"
     else:
         text = f"tensor{p.shape}"

@@ -106,7 +106,7 @@ def _wrong_values(loaded: LoadedSubject, h: Hyperparameter) -> Iterator[Any]:
         if known and h.low_open:
             yield h.low
     if known and h.high < math.inf and h.name not in _WITHOUT_END:
-        if h.name not in _HARMLESS_AT_END:
+        if h.name not in _HARMLESS_AT_END and not h.high_closed:
             yield h.high
         yield h.high + 0.25
     yield math.nan

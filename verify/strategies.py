@@ -93,8 +93,9 @@ def fillings() -> st.SearchStrategy[Filling]:
 @st.composite
 def _setting(draw, rule: UpdateRule, fixed: Mapping[str, float], switchable) -> tuple[dict, dict]:
     """A choice of options and of hyperparameters that belong together."""
-    chosen = {o.name: o.default for o in rule.options}
-    for option in rule.options:
+    choices = [o for o in rule.options if not o.of_shape]
+    chosen = {o.name: o.default for o in choices}
+    for option in choices:
         if switchable is None or option.name in switchable:
             chosen[option.name] = draw(st.booleans())
     return chosen, draw(hyperparameters(rule, fixed, rule.step(chosen).options))

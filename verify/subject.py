@@ -231,7 +231,7 @@ class Argument:
 def _with_options_given(rule: UpdateRule, subject: Subject) -> UpdateRule:
     """The rule whose options are by default as the user's constructor arguments have them."""
     given: dict[str, bool] = {}
-    for option in rule.options:
+    for option in (o for o in rule.options if not o.of_shape):
         name = subject.names.get(option.name)
         for argument in [name] if name else [*option.arguments, option.name]:
             value = subject.arguments.get(argument)
@@ -276,7 +276,8 @@ class LoadedSubject:
 
     def _match(self) -> None:
         subject, rule = self.subject, self.rule
-        known = {*(h.name for h in rule.hyperparameters), *(o.name for o in rule.options)}
+        choices = [o for o in rule.options if not o.of_shape]
+        known = {*(h.name for h in rule.hyperparameters), *(o.name for o in choices)}
         for name in subject.names:
             if name not in known:
                 raise UsageError(
@@ -316,10 +317,12 @@ class LoadedSubject:
                 self.fixed[h.name] = h.absent
             else:
                 self._missing(h, candidates)
-        for o in rule.options:
+        for o in choices:
             given = subject.names.get(o.name)
             candidates = [given] if given else [*o.arguments, o.name]
-            holds = self._has if given else self._may_hold
+            if o.as_none:
+                candidates = [c for c in candidates if self._is_none(Argument.parse(c))]
+            holds = (lambda c: self._has(Argument.parse(c).name)) if given or o.as_none else self._may_hold
             found_name = next((c for c in candidates if holds(c)), None)
             if found_name is None and given and self.takes_anything and given not in subject.arguments:
                 found_name = given
@@ -330,7 +333,7 @@ class LoadedSubject:
                     f"{subject.title} takes no argument {given!r}{_nearest(given, self.parameters, 'takes')}"
                 )
         self._names_are_distinct()
-        taken = {a.name for a in self.hyperparameters.values()} | set(self.options.values())
+        taken = self._taken()
         for name, p in list(self.parameters.items())[1:]:
             if name in taken and p.kind is inspect.Parameter.POSITIONAL_ONLY:
                 raise UsageError(
@@ -346,8 +349,22 @@ class LoadedSubject:
                     f"give it as --arg {name}=VALUE, or name the hyperparameter that it is with --name"
                 )
 
+    def _is_none(self, argument: Argument) -> bool:
+        """Whether a constructor's own default of an argument, or of an entry of a tuple, is None."""
+        default = (
+            self.parameters[argument.name].default if argument.name in self.parameters else inspect.Parameter.empty
+        )
+        if argument.index is None or default is inspect.Parameter.empty:
+            return default is None
+        entries = self._default_entries(argument.name)
+        return argument.index < len(entries) and entries[argument.index] is None
+
+    def _taken(self) -> set[str]:
+        """Constructor arguments that a part of the rule stands for."""
+        return {a.name for a in self.hyperparameters.values()} | {Argument.parse(a).name for a in self.options.values()}
+
     def _names_are_distinct(self) -> None:
-        found = self.hyperparameters | {name: Argument(a) for name, a in self.options.items()}
+        found = self.hyperparameters | {name: Argument.parse(a) for name, a in self.options.items()}
         for name, text in self.subject.names.items():
             for other, a in found.items():
                 if other != name and a.overlaps(found[name]):
@@ -400,7 +417,7 @@ class LoadedSubject:
     @property
     def unmatched(self) -> dict[str, Any]:
         """Constructor arguments with a default that no part of the rule stands for."""
-        taken = {a.name for a in self.hyperparameters.values()} | set(self.options.values())
+        taken = self._taken()
         return {
             name: p.default
             for name, p in list(self.parameters.items())[1:]
@@ -417,18 +434,31 @@ class LoadedSubject:
             argument = self.hyperparameters.get(name)
             if argument is None:
                 continue
-            number: float | int = int(value) if name in integers else value
-            if argument.index is None:
-                arguments[argument.name] = number
-            else:
-                entries = list(arguments.get(argument.name, self._default_entries(argument.name)))
-                entries += [None] * (argument.index + 1 - len(entries))
-                entries[argument.index] = number
-                arguments[argument.name] = tuple(entries)
+            self._put(arguments, argument, int(value) if name in integers else value)
+        as_none = {o.name for o in self.rule.options if o.as_none}
         for name, value in options.items():
-            if name in self.options:
+            if name not in self.options:
+                continue
+            if name not in as_none:
                 arguments[self.options[name]] = value
+            elif value:
+                self._put(arguments, Argument.parse(self.options[name]), None)
         return arguments
+
+    def _put(self, arguments: dict[str, Any], argument: Argument, value: Any) -> None:
+        if argument.index is None:
+            arguments[argument.name] = value
+            return
+        entries = list(arguments.get(argument.name, self._default_entries(argument.name)))
+        entries += [None] * (argument.index + 1 - len(entries))
+        entries[argument.index] = value
+        arguments[argument.name] = tuple(entries)
+
+    def ended_by(self, name: str) -> tuple[str, ...]:
+        """Options that None makes, in the argument that holds this hyperparameter: a number in its place ends them."""
+        argument = self.hyperparameters.get(name)
+        made = (o.name for o in self.rule.options if o.as_none and o.name in self.options)
+        return tuple(o for o in made if Argument.parse(self.options[o]) == argument)
 
     def _default_entries(self, name: str) -> tuple:
         default = self.parameters[name].default if name in self.parameters else None

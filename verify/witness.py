@@ -212,7 +212,7 @@ class Moment:
         return value, error
 
     def _evaluate(self, step: Step, v: dict[str, Any] | Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-        results = self.witness._evaluate(lower_to_arrays(step, True, careful=True), dict(v))
+        results = self.witness._evaluate(step, lower_to_arrays(step, True, careful=True), dict(v))
         found = {}
         for name, (value, error) in zip(step.outputs, results, strict=True):
             if name in self.coarse:
@@ -306,6 +306,7 @@ class Witness(LockStep):
         self.calls += 1
         self.moved = set()
         for index, track in enumerate(self.tracks):
+            self._turn_to(track)
             if self._replaced(operation, index, track):
                 return
             after = as_float64(track.tensor)

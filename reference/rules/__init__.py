@@ -14,6 +14,7 @@ from reference.rule import RuleError, UpdateRule
 from reference.rules.adabelief import ADABELIEF, ADABELIEF_EPS_NOT_KEPT, ADABELIEF_RECTIFIED
 from reference.rules.adabound import ADABOUND, ADABOUND_PAPER
 from reference.rules.adadelta import ADADELTA
+from reference.rules.adafactor import ADAFACTOR
 from reference.rules.adagrad import ADAGRAD
 from reference.rules.adam import ADAM, ADAM_EPS_HAT, ADAMW
 from reference.rules.adamax import ADAMAX
@@ -89,6 +90,7 @@ RULES: dict[str, UpdateRule] = {
         LAMB,
         LAMB_CLAMPED,
         NOVOGRAD,
+        ADAFACTOR,
     )
 }
 

@@ -18,7 +18,7 @@ from sympy.core.relational import Relational
 from sympy.logic.boolalg import BooleanFalse, BooleanTrue
 
 from reference.reductions import Reduction
-from reference.rule import GRADIENT, PARAMETER, STEP_COUNT, Assignment, Step, UpdateRule, unset_symbol
+from reference.rule import GRADIENT, MACHINE_EPSILON, PARAMETER, STEP_COUNT, Assignment, Step, UpdateRule, unset_symbol
 from reference.variants.equations import Equations
 
 SETTINGS, LANES, STEPS = 10, 12, 7
@@ -28,6 +28,8 @@ SHAPE, ZERO_PARAMETER, ZERO_GRADIENT = (3, 4), 3, 4
 # hyperparameters change before this step, because mistakes may show in that alone
 EDITED = 4
 DIGITS = 23
+# a machine epsilon that shows beside ordinary numbers
+EPSILON = 2.0**-7
 
 Values = dict[sympy.Basic, np.ndarray]
 
@@ -56,6 +58,7 @@ class Scenes:
             values: Values = {
                 h.symbol: np.repeat([s[h.name] for s in chosen], LANES).astype(float) for h in rule.hyperparameters
             }
+            values[MACHINE_EPSILON] = np.full(width, EPSILON)
             steps.append({**values, STEP_COUNT: np.full(width, float(t)), GRADIENT: gradients[t - 1]})
         return steps
 

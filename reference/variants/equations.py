@@ -118,7 +118,7 @@ class Equations:
     def free(self, name: str) -> str:
         """A name that nothing has yet."""
         taken = {h.name for h in self.step.rule.hyperparameters} | {s.name for s in self.step.rule.state}
-        taken |= {o.name for o in self.step.rule.options} | set(self.by_name) | {"p", "g", "t"}
+        taken |= {o.name for o in self.step.rule.options} | set(self.by_name) | {"p", "g", "t", "machine_epsilon"}
         while name in taken:
             name += "_"
         return name

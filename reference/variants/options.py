@@ -37,18 +37,24 @@ def _only_flips(rule: UpdateRule, option: Option) -> bool:
 
 def ignored_edits(e: Equations) -> Iterator[Edit]:
     """Each option accepted and not used, but the one that climbs."""
-    for name, other in _others(e, chosen=True):
-        yield Edit(f"option.ignored.{name}", f"{name} is accepted and not used", _joined(e, other))
+    for option, other in _others(e, chosen=True):
+        name = option.name
+        sentence = (
+            f"no parameter is {name}, whatever its shape" if option.of_shape else f"{name} is accepted and not used"
+        )
+        yield Edit(f"option.ignored.{name}", sentence, _joined(e, other))
 
 
 def uncalled_edits(e: Equations) -> Iterator[Edit]:
-    """Each option used though it is not chosen, but the one that climbs."""
-    for name, other in _others(e, chosen=False):
-        extra = tuple(replace(s, option=None) for s in other.step.state if s.name not in e.states)
-        yield Edit(f"option.always.{name}", f"{name} is always on", replace(other, step=e.step, extra=extra))
+    """Each option used though it is not chosen, but the one that climbs, and what a shape does not allow."""
+    for option, other in _others(e, chosen=False):
+        if option.of_shape:
+            continue
+        name = option.name
+        yield Edit(f"option.always.{name}", f"{name} is always on", _remembering(e, other))
 
 
-def _others(e: Equations, chosen: bool) -> Iterator[tuple[str, Equations]]:
+def _others(e: Equations, chosen: bool) -> Iterator[tuple[Option, Equations]]:
     """Options that are chosen, or not, with the equations of the opposite choice."""
     rule, options = e.step.rule, e.step.options
     for option in rule.options:
@@ -56,13 +62,19 @@ def _others(e: Equations, chosen: bool) -> Iterator[tuple[str, Equations]]:
             continue
         other = prepare(rule.step({**options, option.name: not chosen}))
         if other is not None:
-            yield option.name, other
+            yield option, other
 
 
 def _joined(e: Equations, other: Equations) -> Equations:
     """The other equations, with those for what only these keep."""
     missing = [a for a in e.assignments if a.name not in other.by_name]
-    return replace(other, step=e.step, assignments=(*other.assignments, *missing))
+    return replace(_remembering(e, other), assignments=(*other.assignments, *missing))
+
+
+def _remembering(e: Equations, other: Equations) -> Equations:
+    """The other equations in the place of these, with the state that only they keep."""
+    extra = tuple(replace(s, option=None, unless=None) for s in other.step.state if s.name not in e.states)
+    return replace(other, step=e.step, extra=extra)
 
 
 def descending_edits(e: Equations, name: str) -> Iterator[Edit]:

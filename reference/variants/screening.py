@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import sympy
 
-from reference.rule import GRADIENT, PARAMETER, STEP_COUNT, Step, UpdateRule, unset_symbol
+from reference.rule import GRADIENT, MACHINE_EPSILON, PARAMETER, STEP_COUNT, Step, UpdateRule, unset_symbol
 from reference.variants.difference import Scenes, evaluate
 from reference.variants.equations import prepare
 
@@ -82,6 +82,7 @@ def _symbol(step: Step, name: str) -> sympy.Symbol:
 def _values(step: Step, before: Mapping[str, Any]) -> dict[sympy.Basic, Any]:
     values: dict[sympy.Basic, Any] = {h.symbol: before[h.name] for h in step.rule.hyperparameters}
     values |= {PARAMETER: before["p"], GRADIENT: before["g"], STEP_COUNT: float(before["t"])}
+    values[MACHINE_EPSILON] = before["machine_epsilon"]
     for s in step.state:
         start = before[s.initial] if isinstance(s.initial, str) else s.initial
         values[s.symbol] = before.get(s.name, start)

@@ -163,8 +163,10 @@ def _without_state(context: Context, program: Program, plain: Recorder, saved: d
 def _begun_anew(context: Context, program: Program, saved: dict, key: Any) -> Iterator[Recorder | None]:
     """Runs that what lacks in a file may rightly stand for: no state at all, or a part of it that begins later."""
     yield _load(context, program, {**saved, "state": {}})[0]
-    variables = context.loaded.rule.step(program.options).state
-    later = {k for s in variables if s.option or s.needs or s.unset_at_first for k in (s.name, *s.keys)}
+    rule = context.loaded.rule
+    variables = rule.step(program.options).state
+    chosen = {o.name for o in rule.options if not o.of_shape}
+    later = {k for s in variables if s.option in chosen or s.needs or s.unset_at_first for k in (s.name, *s.keys)}
     if key in later or not context.loaded.rule.known:
         zero = copy.deepcopy(saved)
         for own in zero["state"].values():

@@ -40,7 +40,12 @@ def choices_of(context: Context) -> list[Options]:
     """Every choice of the options that the subject lets one choose."""
     rule, loaded = context.loaded.rule, context.loaded
     fixed = [o for o in rule.options if o.name not in loaded.options]
-    return [chosen for chosen in rule.choices() if all(chosen[o.name] == o.default for o in fixed)]
+    by_shape = {o.name for o in rule.options if o.of_shape}
+    return [
+        Options({name: on for name, on in chosen.items() if name not in by_shape})
+        for chosen in rule.choices()
+        if all(chosen[o.name] == o.default for o in fixed)
+    ]
 
 
 def sweep(context: Context) -> Iterator[Program]:

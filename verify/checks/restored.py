@@ -126,7 +126,7 @@ def _sees_all_state(context: Context, source: Recorder) -> bool:
     settings = [{**context.loaded.rule.defaults, **g} for g in source.program.groups]
     for track in source.tracks:
         values = settings[track.spec.group]
-        state = context.loaded.rule.step(source.program.options).state
+        state = context.loaded.rule.step(source.program.options, track.spec.shape).state
         needed = {s.name for s in state if s.needs is None or values[s.needs]}
         if not needed <= set(context.loaded.find_state(source.optimizer, track.tensor)):
             return False

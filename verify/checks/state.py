@@ -101,8 +101,9 @@ def known_keys(context: Context, program: Program) -> set[Any]:
     """Keys under which the rule's own state may be found."""
     loaded = context.loaded
     known: set[Any] = {"step", *loaded.subject.state_keys.values()}
-    for variable in loaded.rule.step(program.options).state:
-        known |= {variable.name, *variable.keys}
+    for parameter in program.parameters:
+        for variable in loaded.rule.step(program.options, parameter.shape).state:
+            known |= {variable.name, *variable.keys}
     return known
 
 

@@ -17,6 +17,8 @@ from verify.pairs import Relation, compare
 from verify.program import Filling, Parameter, Program, Step
 
 DTYPES = ("float64", "float32")
+# the second for rules that take a matrix in another way than a vector
+SHAPES = ((48,), (6, 8))
 # ordinary numbers of many sizes; multiplied by powers of two they and their squares stay in range
 _NUMBERS = (0.5, -1.25, 3.0, 0.007, -0.3, 1.0, -40.0, 0.11, 2.5, -0.0625, 17.0, 0.9, -6.5, 0.033, -1.0, 0.77)
 
@@ -27,18 +29,19 @@ def _programs(context: Context) -> Iterator[Program]:
         def numbers(start: int) -> Filling:
             return Filling(values=(*_NUMBERS[start % 16 :], *_NUMBERS[: start % 16]))
 
-        yield context.program(
-            groups=(values,),
-            options=dict(options),
-            parameters=(Parameter((48,), 0, numbers(number)),),
-            operations=tuple(Step((numbers(3 * number + 5 * k + 2),)) for k in range(4)),
-        )
+        for shape in SHAPES if any(o.of_shape for o in context.loaded.rule.options) else SHAPES[:1]:
+            yield context.program(
+                groups=(values,),
+                options=dict(options),
+                parameters=(Parameter(shape, 0, numbers(number)),),
+                operations=tuple(Step((numbers(3 * number + 5 * k + 2),)) for k in range(4)),
+            )
 
 
 def _found(context: Context, program: Program, kind: str) -> list[tuple[Symmetry, Program]]:
     """Symmetries of the rule under the program's options, each with the program in which its condition holds."""
     loaded = context.loaded
-    step = loaded.rule.step(program.options)
+    step = loaded.rule.step(program.options, program.parameters[0].shape)
     found = []
     for symmetry in symmetries(step):
         if symmetry.kind != kind:

@@ -66,6 +66,20 @@ class ColumnMean(Reduction):
     words = "column mean"
 
 
+class RowTotal(Reduction):
+    """The sum of each row: over the last axis, which is kept."""
+
+    axis = -1
+    words = "row total"
+
+
+class ColumnTotal(Reduction):
+    """The sum of each column: over the last axis but one, which is kept."""
+
+    axis = -2
+    words = "column total"
+
+
 def norm(x: sympy.Expr) -> sympy.Expr:
     """The Euclidean norm of the tensor."""
     return sympy.sqrt(Total(x**2))

@@ -16,7 +16,7 @@ from reference import RULES, Hyperparameter, RuleError, StateVariable, UpdateRul
 from reference.lowering.array import array_source, lower_to_arrays
 from reference.lowering.ball import distance, exact_step, lower_to_balls
 from reference.lowering.latex import step_latex, step_text, symbol_names
-from reference.lowering.tensor_ball import exact_tensor
+from reference.lowering.tensor_ball import ExactTensor
 from reference.rounding import FACTOR, PRECISIONS
 from reference.rule import Step, unset_symbol
 from tests.choices import STEPS
@@ -86,7 +86,7 @@ def certain_ratio(step: Step, values: dict, name: str, element: int, got: float,
         one = {k: float(x[element]) if isinstance(x, np.ndarray) else x for k, x in values.items()}
         ball = exact_step(step, one, dict.fromkeys(step.outputs, max(allowance, 5e-324)))[name]
     else:
-        ball = exact_tensor(step, [values], values["p.shape"], name, element, max(allowance, 5e-324))
+        ball = ExactTensor(step, [values], values["p.shape"]).new(name, element, max(allowance, 5e-324))
     assert ball.is_finite()
     if not math.isfinite(got):
         return math.inf

@@ -35,6 +35,8 @@ MOMENT = 0.5
 # of each program
 STEPS_RECORDED = 2
 MOST_LANES = 256
+# of as many elements, for rules that take a matrix in another way than a vector
+MATRIX = (8, 32)
 MOST_STEPS = 8
 MOST_NAMED = 3
 MOST_PROGRAMS = 8
@@ -163,30 +165,33 @@ def generic_programs(
     for number, choice in enumerate({tuple(sorted(o.items())): o for o in chosen}.values()):
         fitting = fitted(loaded, values, choice)
         if fitting is not None:
-            yield _generic(context, fitting, choice, number)
+            yield from _generic(context, fitting, choice, number)
     usual = fitted(loaded, {name: rule.defaults[name] for name in values}, options[0]) if options else None
     if usual is not None:
         # at which rules take the cases that are meant for a long run
-        yield _generic(context, usual, options[0], len(chosen) + 1, ordinary=True)
+        yield from _generic(context, usual, options[0], len(chosen) + 1, ordinary=True)
     if special is not None and wanted is not None:
-        yield _generic(context, {name: special[name] for name in values if name in special}, wanted, len(chosen))
+        yield from _generic(context, {name: special[name] for name in values if name in special}, wanted, len(chosen))
 
 
 def _generic(
     context: Context, values: Mapping[str, Any], options: Mapping[str, bool], number: int, ordinary: bool = False
-) -> Program:
+) -> Iterator[Program]:
     def filling(start: int) -> Filling:
         if context.loaded.rule.is_elementwise and not ordinary:
             return Filling(start)
         # one number at the end of the range would be all that a norm sees of the others
         return Filling(values=tuple(np.random.default_rng(start).standard_normal(MOST_LANES).round(4)))
 
-    return context.program(
-        groups=(dict(values),),
-        options=dict(options),
-        parameters=(Parameter((MOST_LANES,), 0, filling(9000 + number)),),
-        operations=tuple(Step((filling(1234 * k + 77),)) for k in range(GENERIC_STEPS)),
-    )
+    # the matrix first: what takes it for a vector is right for vectors
+    by_shape = any(o.of_shape for o in context.loaded.rule.options)
+    for shape in (MATRIX, (MOST_LANES,)) if by_shape else ((MOST_LANES,),):
+        yield context.program(
+            groups=(dict(values),),
+            options=dict(options),
+            parameters=(Parameter(shape, 0, filling(9000 + number)),),
+            operations=tuple(Step((filling(1234 * k + 77),)) for k in range(GENERIC_STEPS)),
+        )
 
 
 class Trial:

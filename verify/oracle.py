@@ -18,7 +18,7 @@ import torch
 
 from reference.lowering.array import lower_to_arrays
 from reference.lowering.ball import distance, exact_step
-from reference.lowering.tensor_ball import exact_tensor
+from reference.lowering.tensor_ball import ExactTensor
 from reference.rounding import FACTOR, PRECISIONS, Precision
 from reference.rule import Step as RuleStep
 from reference.rule import unset_symbol
@@ -27,12 +27,14 @@ from verify.driver import Driver
 from verify.lanes import DTYPES, as_float64, dtype_name, real_shape
 from verify.outcome import Mismatch, Outcome
 from verify.program import Program
-from verify.subject import LoadedSubject
+from verify.subject import LoadedSubject, common_shape
 from verify.track import Track
 
 # Bulk float64 values are off by at most 1/FACTOR of an allowance (see reference.rounding).
 CERTAIN = (FACTOR - 1) / FACTOR
 CONFIRMED_PER_STEP = 16
+# elements of a tensor whose exact sums are worth making for a ratio that is inside
+MOST_FOR_MARGIN = 1 << 14
 
 
 class LockStep(Driver):
@@ -71,6 +73,8 @@ class LockStep(Driver):
         self._use_precision(program.dtype)
         self.w = FACTOR * PRECISIONS[scalars].unit
         self.w_entry = 0.0 if scalars == "float64" else self.w
+        # of the step that was looked at last, for its sums are of the whole tensor
+        self._exact_tensor: tuple[dict[str, Any], ExactTensor] | None = None
 
     # -- comparing -----------------------------------------------------------------------------
 
@@ -99,7 +103,8 @@ class LockStep(Driver):
         common = self.variables[name].common
         if common == "all":
             return value.reshape(()).expand(real_shape(track.tensor))
-        return value.expand(track.tensor.shape) if common else value
+        shape = tuple(track.tensor.shape)
+        return value.reshape(common_shape(shape, common)).expand(shape) if common else value
 
     def _use_precision(self, dtype: str) -> None:
         self.precision = PRECISIONS[dtype]
@@ -338,6 +343,8 @@ class LockStep(Driver):
         worst = self.outcome.worst.get(name, -1.0)
         if not len(ratios) or ratios.max() <= worst:
             return
+        if not self.rule_step.is_elementwise and len(ratios) > MOST_FOR_MARGIN:
+            return
         for _ in range(CONFIRMED_PER_STEP):
             at = int(ratios.argmax())
             if ratios[at] <= worst:
@@ -395,11 +402,15 @@ class LockStep(Driver):
 
     def _exact_of_tensor(self, name: str, element: int, allowance: float, track: Track):
         """As :meth:`_exact`, for a rule whose elements depend on each other."""
-        history: list[dict[str, Any]] = []
-        for v in track.history:
-            left = {s for s in self.variables if history and not _is_zero(v.get("e_" + s, 0.0))}
-            history.append({k: None if k in left else x for k, x in v.items() if not k.startswith(("e_", "store_"))})
-        return exact_tensor(self.rule_step, history, track.history[-1]["p.shape"], name, element, allowance)
+        now = track.history[-1]
+        if self._exact_tensor is None or self._exact_tensor[0] is not now:
+            history: list[dict[str, Any]] = []
+            for v in track.history:
+                left = {s for s in self.variables if history and not _is_zero(v.get("e_" + s, 0.0))}
+                kept = {k: x for k, x in v.items() if not k.startswith(("e_", "store_"))}
+                history.append({k: None if k in left else x for k, x in kept.items()})
+            self._exact_tensor = now, ExactTensor(self.rule_step, history, now["p.shape"])
+        return self._exact_tensor[1].new(name, element, allowance)
 
     def _confirm(self, name, suspicious, got, v, carried, operation, index, track, scalar) -> Mismatch | None:
         """Careful evaluation of suspicious elements, then ball arithmetic for the furthest out."""

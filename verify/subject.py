@@ -607,7 +607,13 @@ def _common_shapes(shape: tuple[int, ...], axes: str) -> tuple[tuple[int, ...], 
         return (), (1,), (1,) * len(shape)
     if len(shape) < 2:
         return ()
-    return ((*shape[:-1], 1),) if axes == "rows" else ((*shape[:-2], 1, shape[-1]),)
+    kept = common_shape(shape, axes)
+    return kept, tuple(n for k, n in enumerate(shape) if k != len(shape) + (-1 if axes == "rows" else -2))
+
+
+def common_shape(shape: tuple[int, ...], axes: str) -> tuple[int, ...]:
+    """The shape of a state that is kept once for each row or column, with the axis along which it is the same."""
+    return (*shape[:-1], 1) if axes == "rows" else (*shape[:-2], 1, shape[-1])
 
 
 def _signature(factory: Callable, subject: Subject) -> dict[str, inspect.Parameter]:

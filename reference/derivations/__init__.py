@@ -62,6 +62,9 @@ _MODULES = {
     "lamb": "lamb",
     "lamb_clamped": "lamb",
     "novograd": "novograd",
+    "adafactor": "adafactor",
+    "adafactor_paper": "adafactor",
+    "came": "came",
 }
 DERIVED = tuple(_MODULES)
 

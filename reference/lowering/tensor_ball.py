@@ -1,6 +1,6 @@
 """Ball arithmetic of a whole tensor, for rules with reductions: each element as it is asked for, each sum once.
 
-:func:`exact_tensor` is to such a rule what :func:`reference.lowering.ball.exact_step` is to an elementwise one.
+:class:`ExactTensor` is to such a rule what :func:`reference.lowering.ball.exact_step` is to an elementwise one.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from reference.reductions import Reduction
 from reference.rule import Step
 
 Lookup = Callable[[str, int], Any]
+# of elements, that one step remembers: sums it remembers all
+MOST_KNOWN = 1 << 18
 
 
 class _TensorBalls(Balls):
@@ -75,10 +77,14 @@ class TensorStep:
 
     def value(self, name: str, i: int):
         key = name, i
-        if key not in self.known:
+        found = self.known.get(key)
+        if found is None:
             made = self.assigned.get(name)
-            self.known[key] = self.before(name, i) if made is None else made(self, i)
-        return self.known[key]
+            found = self.before(name, i) if made is None else made(self, i)
+            if len(self.known) >= MOST_KNOWN:
+                self.known.clear()
+            self.known[key] = found
+        return found
 
     def sum(self, number: int, i: int):
         """The value of a reduction as element ``i`` sees it."""
@@ -98,23 +104,35 @@ class TensorStep:
         return i - i // stride % terms * stride, stride, terms
 
 
-def exact_tensor(
-    step: Step, history: Sequence[Mapping[str, Any]], shape: tuple[int, ...], name: str, element: int, resolution: float
-):
-    """Enclosure of one new value, after one step or several.
+class ExactTensor:
+    """Enclosures of new values, after one step or several.
 
     Args:
+        step: the assignments of every step.
         history: every symbol before each step by name: one number, one for each element, or None for what the step
             before has left.
-        resolution: the allowance that the enclosure must be finer than, where the last precision can do that.
+        shape: of the tensor.
     """
-    precision = FIRST_PRECISION
-    while True:
-        with flint.ctx.workprec(precision):
-            ball = _last(step, history, shape).new(name, element)
-        if float(ball.rad()) <= resolution * 2.0**-10 or precision >= LAST_PRECISION:
-            return ball
-        precision *= 4
+
+    def __init__(self, step: Step, history: Sequence[Mapping[str, Any]], shape: tuple[int, ...]):
+        self.step, self.history, self.shape = step, history, shape
+        self._last: dict[int, TensorStep] = {}
+
+    def new(self, name: str, element: int, resolution: float):
+        """One new value.
+
+        Args:
+            resolution: the allowance that the enclosure must be finer than, where the last precision can do that.
+        """
+        precision = FIRST_PRECISION
+        while True:
+            with flint.ctx.workprec(precision):
+                if precision not in self._last:
+                    self._last[precision] = _last(self.step, self.history, self.shape)
+                ball = self._last[precision].new(name, element)
+            if float(ball.rad()) <= resolution * 2.0**-10 or precision >= LAST_PRECISION:
+                return ball
+            precision *= 4
 
 
 def _last(step: Step, history: Sequence[Mapping[str, Any]], shape: tuple[int, ...]) -> TensorStep:

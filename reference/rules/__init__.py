@@ -14,7 +14,7 @@ from reference.rule import RuleError, UpdateRule
 from reference.rules.adabelief import ADABELIEF, ADABELIEF_EPS_NOT_KEPT, ADABELIEF_RECTIFIED
 from reference.rules.adabound import ADABOUND, ADABOUND_PAPER
 from reference.rules.adadelta import ADADELTA
-from reference.rules.adafactor import ADAFACTOR
+from reference.rules.adafactor import ADAFACTOR, ADAFACTOR_PAPER
 from reference.rules.adagrad import ADAGRAD
 from reference.rules.adam import ADAM, ADAM_EPS_HAT, ADAMW
 from reference.rules.adamax import ADAMAX
@@ -23,6 +23,7 @@ from reference.rules.ademamix import ADEMAMIX, ADEMAMIX_SCHEDULED
 from reference.rules.adopt import ADOPT, ADOPT_CLIPPED
 from reference.rules.aggmo import AGGMO
 from reference.rules.asgd import ASGD
+from reference.rules.came import CAME
 from reference.rules.diffgrad import DIFFGRAD, DIFFGRAD_EPS_HAT
 from reference.rules.lamb import LAMB, LAMB_CLAMPED
 from reference.rules.lars import LARS, LARS_LR_OUTSIDE
@@ -91,6 +92,8 @@ RULES: dict[str, UpdateRule] = {
         LAMB_CLAMPED,
         NOVOGRAD,
         ADAFACTOR,
+        ADAFACTOR_PAPER,
+        CAME,
     )
 }
 

@@ -193,6 +193,8 @@ def _in_state(e: Equations, site: Epsilon) -> Iterator[Edit]:
     h, text, name = site.symbol, spoken(site.symbol), site.name
     without = e.swap({site.node: site.rest}, [name])
     yield Edit(f"epsilon.missing.{name}", f"{text} is missing", without)
+    bound = f"{text} bounds {spoken(site.rest)} from below instead of being added, in the equation for {name}"
+    yield Edit(f"epsilon.bounds.{name}", bound, e.swap({site.node: Max(site.rest, h)}, [name]))
     if name not in e.states:
         return
     new = e.new(name)

@@ -13,6 +13,7 @@ from functools import cached_property
 
 import sympy
 
+from reference.reductions import Reduction
 from reference.rule import GRADIENT, PARAMETER, STEP_COUNT, Assignment, Options, StateVariable, Step, UpdateRule
 
 Change = dict[sympy.Basic, sympy.Basic]
@@ -73,6 +74,14 @@ class Equations:
 
     def is_scalar(self, e: sympy.Basic) -> bool:
         return e.free_symbols <= self.scalars
+
+    def is_common(self, symbol: sympy.Basic) -> bool:
+        """Whether it is an intermediate quantity that is one number for a whole parameter."""
+        made = next((a.expression for a in self.assignments if a.symbol == symbol), None)
+        if made is None:
+            return False
+        plain = made.replace(lambda x: isinstance(x, Reduction) and x.axis is None, lambda x: sympy.S.One)
+        return plain.free_symbols <= self.scalars
 
     def nodes(self, name: str, *kinds: type) -> Iterator[sympy.Expr]:
         """Subexpressions of some kinds in one equation, each once, in an order that does not change."""

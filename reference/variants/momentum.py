@@ -129,8 +129,9 @@ def _replaced(e: Equations, symbol: sympy.Symbol, rate: sympy.Symbol) -> Equatio
 def _outside(e: Equations) -> Iterator[Edit]:
     """A step size that the rule has inside its buffer."""
     for i in inflows(e):
-        for rate in sympy.Mul.make_args(i.gain):
-            if not i.is_own or rate not in e.hyperparameters.values() or not _moved_by(e, e.new(i.name)):
+        for rate in (*sympy.Mul.make_args(i.gain), *sympy.Mul.make_args(i.fresh)):
+            is_size = rate in e.hyperparameters.values() or e.is_common(rate)
+            if not i.is_own or not is_size or not _moved_by(e, e.new(i.name)):
                 continue
             new, text = e.new(i.name), spoken(rate)
             again = e.define("p", e["p"].xreplace({new: rate * new}))

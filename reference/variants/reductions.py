@@ -7,17 +7,19 @@ from collections.abc import Iterator
 import sympy
 from sympy import Abs, Min
 
-from reference.reductions import ColumnMean, Mean, Reduction, RowMean, Total
+from reference.reductions import ColumnMean, ColumnTotal, Mean, Reduction, RowMean, RowTotal, Total
 from reference.rule import GRADIENT, PARAMETER
 from reference.variants.equations import HALF, Edit, Equations
-from reference.variants.roles import increments
+from reference.variants.roles import decays, increments
 from reference.variants.words import compact, spoken
 
 _OTHERS: dict[type[Reduction], tuple[type[Reduction], ...]] = {
     Total: (Mean,),
     Mean: (Total,),
-    RowMean: (ColumnMean, Mean),
-    ColumnMean: (RowMean, Mean),
+    RowMean: (RowTotal, ColumnMean, Mean),
+    ColumnMean: (ColumnTotal, RowMean, Mean),
+    RowTotal: (RowMean, ColumnTotal, Total),
+    ColumnTotal: (ColumnMean, RowTotal, Total),
 }
 
 
@@ -28,6 +30,7 @@ def reduction_edits(e: Equations) -> Iterator[Edit]:
             yield from _of_other_elements(e, a.name, node)
             yield from _other_norms(e, a.name, node)
             yield from _with_decay(e, a.name, node)
+            yield from _after_decay(e, a.name, node)
         yield from _ratios(e, a.name)
         yield from _sums_of_norms(e, a.name)
     yield from _decay_beside(e)
@@ -83,6 +86,16 @@ def _with_decay(e: Equations, name: str, node: Reduction) -> Iterator[Edit]:
         term = e.hyperparameters["weight_decay"] * PARAMETER
         inside = node.xreplace({gradient: gradient + term})
         yield Edit(f"norm.with_decay.{name}", f"{spoken(term)} is added {where}", e.swap({node: inside}, [name]))
+
+
+def _after_decay(e: Equations, name: str, node: Reduction) -> Iterator[Edit]:
+    """What is taken of the parameter, when that has decayed already."""
+    for decay in decays(e):
+        rate = decay.term / PARAMETER
+        if node.has(PARAMETER) and not decay.coupled and e.is_scalar(rate):
+            sentence = f"the parameter has decayed when the {node.words} is taken of it, in the equation for {name}"
+            changed = e.swap({node: node.xreplace({PARAMETER: PARAMETER * (1 + rate)})}, [name])
+            yield Edit(f"norm.after_decay.{name}", sentence, changed)
 
 
 def _ratios(e: Equations, name: str) -> Iterator[Edit]:

@@ -14,6 +14,7 @@ from reference.reductions import Reduction
 from reference.rule import Options, RuleError, UpdateRule
 from reference.variants import (
     arithmetic,
+    bounds,
     correction,
     counting,
     decay,
@@ -35,6 +36,8 @@ from reference.variants.field import row_of
 NAMED: tuple[Rewrite, ...] = (
     epsilon.epsilon_edits,
     arithmetic.branch_edits,
+    bounds.floor_edits,
+    maximum.maximum_edits,
     reductions.reduction_edits,
     correction.correction_edits,
     decay.decay_edits,
@@ -42,7 +45,6 @@ NAMED: tuple[Rewrite, ...] = (
     momentum.momentum_edits,
     momentum.step_size_edits,
     moments.moment_edits,
-    maximum.maximum_edits,
     history.history_edits,
     initial.initial_edits,
     arithmetic.hyperparameter_edits,
@@ -192,7 +194,7 @@ class _Search:
     def found(self) -> Iterator[Variant]:
         seen = {self.prints("", 0).prints}
         sentences: set[str] = set()
-        for name, rank in self._names().items():
+        for name, rank in self._names():
             found = self.prints(name, rank)
             if found.edit is None or found.prints in seen:
                 continue
@@ -204,14 +206,15 @@ class _Search:
             changed = self.rule_of(name, rank, sentence, found)
             yield Variant(name, sentence, changed, rank < len(NAMED), row_of(name), rank)
 
-    def _names(self) -> dict[str, int]:
-        """All rewrites, those of the likeliest kind first."""
-        names: dict[str, int] = {}
+    def _names(self) -> Iterator[tuple[str, int]]:
+        """All rewrites, those of the likeliest kind first; each kind is made when it is its turn."""
+        seen: set[str] = set()
         for rank in range(len(REWRITES)):
             for chosen in self.choices:
                 for name in self.edits(chosen, rank):
-                    names.setdefault(name, rank)
-        return names
+                    if name not in seen:
+                        seen.add(name)
+                        yield name, rank
 
     # -- one choice of options ---------------------------------------------------------------
 

@@ -105,7 +105,11 @@ def counter(context: Context) -> Report:
     rule = context.loaded.rule
     values = first_trials(context)
     # with a slow correction step 256 still differs from step 257
-    values |= {h.name: 0.999 for h in rule.hyperparameters if h.name in values and h.name.startswith("beta")}
+    values |= {
+        h.name: 0.999
+        for h in rule.hyperparameters
+        if h.name in values and h.name.startswith("beta") and h.contains(0.999)
+    }
     shape = (64,)
     gradients = [Step((Filling(977 * k + 5),)) for k in range(6)]
     place = dict(groups=(values,), parameters=(Parameter(shape, 0, Filling(301)),))

@@ -118,7 +118,9 @@ def tells_apart(loaded: LoadedSubject, program: Program, rule, variant, sketched
     """
     try:
         steps = [
-            tuple(r.step(program.options_of(p.group), p.shape) for r in (rule, variant)) for p in program.parameters
+            (rule.step(options, p.shape), variant.step(options, p.shape))
+            for p in program.parameters
+            for options in [program.options_of(p.group)]
         ]
     except ValueError:
         return False

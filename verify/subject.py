@@ -322,8 +322,8 @@ class LoadedSubject:
             candidates = [given] if given else [*o.arguments, o.name]
             if o.as_none:
                 candidates = [c for c in candidates if self._is_none(Argument.parse(c))]
-            holds = (lambda c: self._has(Argument.parse(c).name)) if given or o.as_none else self._may_hold
-            found_name = next((c for c in candidates if holds(c)), None)
+            holds = self._has if given or o.as_none else self._may_hold
+            found_name = next((c for c in candidates if holds(Argument.parse(c).name)), None)
             if found_name is None and given and self.takes_anything and given not in subject.arguments:
                 found_name = given
             if found_name:

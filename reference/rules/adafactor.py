@@ -80,9 +80,6 @@ SCALE_PARAMETER = Option(
 RELATIVE_STEP = Option(
     "relative_step", default=True, arguments=("relative_step",), about="the paper's step size in the place of lr"
 )
-WARMUP_INIT = Option(
-    "warmup_init", arguments=("warmup_init",), about="a relative step size that begins at a millionth, and rises so"
-)
 
 
 def factored_average(v: Variables, names: tuple[str, str], new: sympy.Expr, x: sympy.Expr) -> sympy.Expr:
@@ -97,8 +94,7 @@ def adafactor_paper_equations(v: Variables, options: Options) -> None:
     g = uphill_or_down(v, options)
     rate = v.lr
     if options.relative_step:
-        most = v.t * Rational(1, 10**6) if options.warmup_init else Rational(1, 100)
-        rate = Min(most, 1 / sqrt(v.t))
+        rate = Min(Rational(1, 100), 1 / sqrt(v.t))
     size = v.let("step_size", Max(v.eps2, rms(v.p)) * rate if options.scale_parameter else rate)
     new, square = v.let("weight", v.t**v.beta2_decay), v.let("square", g**2 + v.eps1)
     if options.factored:
@@ -131,7 +127,7 @@ ADAFACTOR_PAPER = UpdateRule(
         StateVariable("exp_avg_sq", nonnegative=True, unless="factored"),
         StateVariable("exp_avg"),
     ),
-    options=(SCALE_PARAMETER, RELATIVE_STEP, WARMUP_INIT, FACTORED, MAXIMIZE),
+    options=(SCALE_PARAMETER, RELATIVE_STEP, FACTORED, MAXIMIZE),
     notes=(
         "lr counts only without relative_step; the paper knows no other step size than the relative one",
         "the paper has neither momentum nor decay; in the code the momentum is that of whole steps, and the decay is "

@@ -59,3 +59,34 @@ def labml_adabelief(
         degenerate_to_sgd=degenerate_to_sgd,
         rectify=False,
     )
+
+
+def adafactor(
+    params,
+    lr=1e-3,
+    beta1=0.9,
+    decay_rate=-0.8,
+    eps1=1e-30,
+    eps2=1e-3,
+    clip_threshold=1.0,
+    weight_decay=0.0,
+    scale_parameter=True,
+    relative_step=True,
+):
+    """That of pytorch-optimizer, with its momentum in float32 and without its bound on beta2."""
+    import torch
+    from pytorch_optimizer import AdaFactor
+
+    return AdaFactor(
+        params,
+        lr,
+        (beta1, 1 - 2**-52),
+        decay_rate,
+        weight_decay,
+        clip_threshold=clip_threshold,
+        scale_parameter=scale_parameter,
+        relative_step=relative_step,
+        eps1=eps1,
+        eps2=eps2,
+        momentum_dtype=torch.float32,
+    )

@@ -16,7 +16,7 @@ WRONG_FACTORED: tuple[Specimen, ...] = (
         "SizeWithoutParameter DecayOneStepEarly FloorNotSquared FloorOutsideRoot NothingFactored",
         rule_layouts="RowsOverAll OnlyMatrices",
     ),
-    *_wrong("factored", "adafactor_paper", rule_step="FloorForAddition WarmupFromOne MomentumOfDirections"),
+    *_wrong("factored", "adafactor_paper", rule_step="FloorForAddition MomentumOfDirections"),
     *_wrong(
         "factored",
         "came",

@@ -96,7 +96,7 @@ class AdafactorOfUsers(_Factored):
 
     def __init__(
         self, params, lr=1e-2, beta1=0.0, decay_rate=-0.8, eps=(1e-30, 1e-3), clip_threshold=1.0, weight_decay=0.0,
-        scale_parameter=True, relative_step=True, warmup_init=False, maximize=False,
+        scale_parameter=True, relative_step=True, maximize=False,
     ):  # fmt: skip
         demand_decay(decay_rate)
         if not isinstance(beta1, int | float) or not 0 <= beta1 < 1:
@@ -106,13 +106,12 @@ class AdafactorOfUsers(_Factored):
         super().__init__(
             params, lr, maximize, beta1=beta1, decay_rate=decay_rate, eps=eps, clip_threshold=clip_threshold,
             weight_decay=weight_decay, scale_parameter=scale_parameter, relative_step=relative_step,
-            warmup_init=warmup_init,
         )  # fmt: skip
 
     def rate(self, p, t, group):
         rate = group["lr"]
         if group["relative_step"]:
-            rate = min(1e-6 * t if group["warmup_init"] else 1e-2, 1 / t**0.5)
+            rate = min(1e-2, 1 / t**0.5)
         return max(group["eps"][1], rms(p).item()) * rate if group["scale_parameter"] else rate
 
     def update(self, p, g, state, group):

@@ -174,12 +174,11 @@ class _AdafactorOfUsers(_Factored):
 
     def __init__(
         self, params, lr=1e-2, beta1=0.0, decay_rate=-0.8, eps=(1e-30, 1e-3), clip_threshold=1.0, weight_decay=0.0,
-        scale_parameter=True, relative_step=True, warmup_init=False,
+        scale_parameter=True, relative_step=True,
     ):  # fmt: skip
         super().__init__(
             params, dict(lr=lr, beta1=beta1, decay_rate=decay_rate, eps=eps, clip_threshold=clip_threshold,
-            weight_decay=weight_decay, scale_parameter=scale_parameter, relative_step=relative_step,
-            warmup_init=warmup_init),
+            weight_decay=weight_decay, scale_parameter=scale_parameter, relative_step=relative_step),
         )  # fmt: skip
 
     def square(self, g, group):
@@ -195,11 +194,8 @@ class _AdafactorOfUsers(_Factored):
     def size(self, p, t, group):
         rate = group["lr"]
         if group["relative_step"]:
-            rate = min(self.most(t, group), t**-0.5)
+            rate = min(1e-2, t**-0.5)
         return max(group["eps"][1], rms(p).item()) * rate if group["scale_parameter"] else rate
-
-    def most(self, t, group):
-        return 1e-6 * t if group["warmup_init"] else 1e-2
 
     def moved(self, u, alpha, state, group):
         return self.average(state, "exp_avg", alpha * u, 1 - group["beta1"])
@@ -216,13 +212,6 @@ class FloorForAddition(_AdafactorOfUsers):
 
     def square(self, g, group):
         return (g * g).clamp(min=group["eps"][0])
-
-
-class WarmupFromOne(_AdafactorOfUsers):
-    """The warm-up of the relative step begins a step late."""
-
-    def most(self, t, group):
-        return 1e-6 * (t - 1) if group["warmup_init"] else 1e-2
 
 
 class MomentumOfDirections(_AdafactorOfUsers):

@@ -44,6 +44,7 @@ def situations(draw, step: Step, dtype: str) -> dict:
 
     values = dict(draw(hyperparameters(step.rule, {}, step.options)))
     values |= {"p": elements(), "g": elements(), "t": draw(st.sampled_from([1, 2, 3, 7, 50, 1000]))}
+    values["machine_epsilon"] = 2 * PRECISIONS[dtype].unit
     for s in step.state:
         if s.scalar:
             values[s.name] = draw(st.sampled_from([1.0, 0.5, 0.3, 1e-3]))

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import sympy
 import torch
@@ -21,6 +22,7 @@ from reference import (
     rule_for_torch_class,
 )
 from reference.rule import unset_symbol
+from reference.walk import Walk
 
 CHOICES = [
     pytest.param(rule, dict(options), id="-".join([rule.name, *(k for k, v in options.items() if v)]))
@@ -29,7 +31,11 @@ CHOICES = [
 ]
 # torch.optim.AdamW has no switch for its decoupling: it is always on
 CLAIMED = [
-    c for c in CHOICES if c.values[0].torch and (c.values[0].name != "adamw" or c.values[1]["decoupled_weight_decay"])
+    c
+    for c in CHOICES
+    if c.values[0].torch
+    and c.values[0].is_elementwise
+    and (c.values[0].name != "adamw" or c.values[1]["decoupled_weight_decay"])
 ]
 
 
@@ -90,7 +96,8 @@ def test_defaults_and_arguments_are_torchs(rule):
     group = _build(rule, {}, {})[0].param_groups[0]
     for h in rule.hyperparameters:
         key, index = _argument(h)
-        assert h.default == (group[key] if index is None else group[key][index])
+        default = group[key] if index is None else group[key][index]
+        assert default in (h.default, None if any(o.as_none for o in rule.options) else h.default)
     for option in rule.options:
         if option.name in group:
             assert group[option.name] == option.default
@@ -245,6 +252,28 @@ def compare_with_torch(rule, options, edits=None):
                     if s.name in lane.kept:
                         got = state[s.name] if s.scalar else state[s.name][i]
                         assert _difference(exact, got.item()) < 1e-12, (s.name, where)
+
+
+@pytest.mark.parametrize("maximize", [False, True])
+@pytest.mark.parametrize("eps1", [None, 0.05])
+@pytest.mark.parametrize("shape", [(7,), (), (3, 5), (2, 3, 4)], ids=str)
+def test_adafactor_is_what_torch_computes(shape, eps1, maximize):
+    generator = torch.Generator().manual_seed(5)
+
+    def numbers() -> torch.Tensor:
+        return torch.randn(shape, generator=generator, dtype=torch.float64)
+
+    p = numbers().requires_grad_()
+    settings = dict(lr=0.4, beta2_decay=-0.7, d=1.25, weight_decay=0.1)
+    optimizer = torch.optim.Adafactor([p], eps=(eps1, 0.3), maximize=maximize, foreach=False, **settings)
+    walk = Walk(RULES["adafactor"], {"eps1_of_dtype": eps1 is None, "maximize": maximize})
+    for _ in range(5):
+        before = p.detach().numpy().copy()
+        p.grad = numbers()
+        optimizer.step()
+        exact = walk.step(before, p.grad.numpy(), settings | {"eps1": eps1 or 0.0, "eps2": 0.3})
+        assert np.all(np.abs(p.detach().numpy() - exact) <= walk.allowance)
+        assert np.all(walk.allowance < 1e-13)
 
 
 EDITS = [

@@ -63,6 +63,14 @@ SCALINGS = {
     "novograd": [{"g": 1, "exp_avg_sq": 2, "eps": 1}, PARAMETER],
     "lamb": [{"g": 1, "exp_avg": 1, "exp_avg_sq": 2, "eps": 1}],
     "lamb_clamped": [{"g": 1, "exp_avg": 1, "exp_avg_sq": 2, "eps": 1}],
+    # the relative step size has no units: eps2 is in those of the parameter
+    "adafactor": [{"p": 1, "eps2": 1}],
+    "adafactor_paper": [
+        {"g": 1, "exp_avg_sq_row": 2, "exp_avg_sq_col": 2, "eps1": 2},
+        {"p": 1, "exp_avg": 1, "eps2": 1, "weight_decay": -1},
+        {"lr": 1},
+    ],
+    "came": [{"g": 1, "exp_avg_sq_row": 2, "exp_avg_sq_col": 2, "eps1": 2}, PARAMETER],
     "sgdw": [{"g": 1, "momentum_buffer": 1, "lr": -1, "weight_decay": 1}, PARAMETER],
     "sgdw_scheduled": [
         {"g": 1, "schedule": -1, "weight_decay": 1},
@@ -128,6 +136,7 @@ SCALINGS = {
     "schedule_free_adamw_scaled": [{"g": 1, "exp_avg_sq": 2, "eps": 1}],
 }
 FLIPS = {
+    "adafactor": {"g", "p"},
     "gradient_descent": {"g", "p"},
     "sgd": {"g", "p", "momentum_buffer"},
     "heavy_ball": {"g", "p", "momentum_buffer"},
@@ -158,6 +167,8 @@ FLIPS = {
 # the form min(max(x, -limit), limit) hides that it is odd
 EVEN = {"adopt_clipped"}
 CONDITIONS = {
+    # its square is under one root, and itself under another
+    "adafactor": [({"eps1"}, {"g": 1, "row_var": 2, "col_var": 2})],
     # without momentum there is no dampening, and without the schedule nothing to shape it
     "sgd": [({"momentum"}, {"dampening": 1})],
     "nadam": [({"beta1"}, {"momentum_decay": 1})],
@@ -184,6 +195,8 @@ CONDITIONS = {
 # a point of their own moves with the parameter: an average of iterates, the start, the iterate z
 # and its norm does not move with it
 ANCHORED = {
+    "adafactor",
+    "adafactor_paper",
     "lars",
     "lars_lr_outside",
     "lamb",
@@ -227,7 +240,8 @@ def test_translations_of_known_rules(name):
 @pytest.mark.parametrize("step", STEPS)
 def test_every_choice_of_options_has_all_kinds(step):
     found = symmetries(step)
-    assert of("permutation", step) == [{}]
+    of_rows = any(a.expression.has(RowMean) for a in step.assignments)
+    assert of("permutation", step) == ([] if of_rows else [{}])
     assert bool(of("sign", step)) == (step.rule.name not in EVEN)
     assert of("scaling", step)
     assert symmetries(step) is found
@@ -431,8 +445,9 @@ def test_the_reference_obeys(step, data):
     hyperparameters = trials | dict.fromkeys(symmetry.zero, 0.0)
     image = hyperparameters if symmetry.kind == "permutation" else transformed(symmetry, hyperparameters, power)
     walk, other = Walk(step.rule, step.options), Walk(step.rule, step.options)
+    shape = (2, 2) if step.options.get("factored") else (LANES,)
     for _ in range(4):
-        inputs = {"p": data.draw(NUMBERS, "p"), "g": data.draw(NUMBERS, "g")}
+        inputs = {name: data.draw(NUMBERS, name).reshape(shape) for name in ("p", "g")}
         results = {"p": walk.step(**inputs, hyperparameters=hyperparameters), **walk.state}
         got = {"p": other.step(**transformed(symmetry, inputs, power), hyperparameters=image), **other.state}
         want = transformed(symmetry, results, power)

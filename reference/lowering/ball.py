@@ -62,15 +62,15 @@ class Balls:
     def power(self, e: sympy.Pow) -> str:
         base, exponent = self.write(e.base), e.exp
         if exponent.is_Integer:
-            return f"{base} ** {int(exponent)}"
+            return f"whole({base}, {int(exponent)})"
         if exponent == sympy.Rational(1, 2):
             return f"({base}).sqrt()"
         if exponent == sympy.Rational(-1, 2):
             return f"(1 / ({base}).sqrt())"
         if exponent.is_Rational and (2 * exponent).is_Integer:
-            return f"({base}).sqrt() ** {int(2 * exponent)}"
+            return f"whole(({base}).sqrt(), {int(2 * exponent)})"
         if exponent.is_Rational:
-            return f"root({base}, {exponent.q}) ** {exponent.p}"
+            return f"whole(root({base}, {exponent.q}), {exponent.p})"
         return f"power({base}, {self.write(exponent)})"
 
     def piecewise(self, branches) -> str:
@@ -146,6 +146,16 @@ def _sign(a):
     return flint.arb(0, 1)
 
 
+def _whole(base: flint.arb, exponent: int) -> flint.arb:
+    """A whole power; that of Arb is nan where the middle of the ball is zero."""
+    if exponent < 0:
+        return 1 / _whole(base, -exponent)
+    result = flint.arb(1)
+    for _ in range(exponent):
+        result = result * base
+    return result
+
+
 def _power(base, exponent):
     if base.is_zero() and exponent > 0:
         return flint.arb(0)
@@ -179,6 +189,7 @@ RUNTIME = {
     "negation": _negation,
     "sign": _sign,
     "power": _power,
+    "whole": _whole,
     "root": _root,
     "largest": _largest,
     "smallest": _smallest,

@@ -77,6 +77,8 @@ EVERYWHERE = ("rule.*", "groups.*", "state.dtypes", "parity.*", "symmetry.*", "p
 # a copy that cannot step fails wherever a copy goes on
 COPIED = ("groups.late", "groups.meetings")
 
+EPS_OF_FIRST = "eps1 and eps2 are kept in the instance: those that a group brings, and edits of them, are ignored"
+
 # the checks that look for what concerns more than one parameter or step
 LATE = "groups.hyperparameters"
 AGAIN = "groups.hyperparameters"
@@ -522,6 +524,25 @@ PACKAGES = (
         also=EVERYWHERE,
     ),
     # -- labml-nn ----------------------------------------------------------------------------------
+    Case(
+        "pytorch_optimizer",
+        f"{SUBJECTS}:adafactor",
+        "adafactor_paper",
+        dtypes=("float32",),
+        findings={LATE: GROUP_COUNT, "groups.edits": EPS_OF_FIRST},
+        further=PYTORCH_OPTIMIZER | KEYS,
+        also=("groups.*", "state.*"),
+    ),
+    Case(
+        "pytorch_optimizer",
+        "pytorch_optimizer.CAME",
+        "came",
+        arguments={"ams_bound": False, "fixed_decay": False, "weight_decouple": True, "maximize": False},
+        dtypes=("float32",),
+        findings={LATE: EPS_OF_FIRST},
+        further=PYTORCH_OPTIMIZER | KEYS,
+        also=("groups.*", "state.*"),
+    ),
     Case(
         "labml_nn",
         f"{SUBJECTS}:labml_adam",

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from verify.promises.case import Broken, Case, build, fresh, give, same, with_new_memory
+from verify.promises.case import Broken, Case, build, dense, fresh, give, same, with_new_memory
 
 
 def memory(case: Case) -> None:
@@ -56,12 +56,15 @@ def step_watched(case: Case, optimizer: Any, params: list[torch.Tensor], k: int)
         loss = torch.zeros((), device=params[0].device)
         for p, g in zip(params, case.gradients[k % len(case.gradients)], strict=True):
             if g is not None:
-                hidden = p * g.conj()
+                hidden = p * dense(g).conj()
                 watched.append((weakref.ref(hidden), "what the graph of the loss held"))
                 hidden = hidden.real if hidden.is_complex() else hidden
                 loss = loss + (hidden * 1.0).sum().to(loss.dtype)
         if loss.requires_grad:
             loss.backward()
+        for p, g in zip(params, case.gradients[k % len(case.gradients)], strict=True):
+            if g is not None and g.is_sparse and p.grad is not None:
+                p.grad = p.grad.to_sparse(1)
         watched.append((weakref.ref(loss), "the loss"))
         for i, p in enumerate(params):
             if p.grad is not None:

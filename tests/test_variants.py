@@ -208,6 +208,8 @@ def _settings(rule, options, number: int, seed: int = 0) -> Iterator[dict[str, f
 
 def _apart(rule, v: Variant) -> bool:
     """Whether exact enclosures of one element differ, somewhere on a walk of the rule."""
+    if v.rule.lazy != rule.lazy:
+        return _apart_where_absent(rule, v)
     for options in rule.choices():
         step, other = rule.step(options), v.rule.step(options)
         if other.assignments == step.assignments:
@@ -217,6 +219,14 @@ def _apart(rule, v: Variant) -> bool:
                 if _differs_exactly(step, other, known):
                     return True
     return False
+
+
+def _apart_where_absent(rule, v: Variant) -> bool:
+    """Whether an element that a sparse gradient does not have, and that has moved before, is treated in another way."""
+    known = {**rule.defaults, "p": 1.0, "g": 0.0, "t": 3, "exp_avg": 0.5, "exp_avg_sq": 0.25, "g.entry": 0}
+    fine = dict.fromkeys(rule.step().outputs, 1e-30)
+    mine, its = exact_step(rule.step(), known, fine), exact_step(v.rule.step(), known, fine)
+    return any(not mine[name].overlaps(its[name]) for name in fine)
 
 
 def _walk(rule, options, values, seed: int, other) -> Iterator[dict]:

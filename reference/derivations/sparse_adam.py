@@ -9,6 +9,9 @@ from reference.rules.adam import ADAM_EPS_HAT
 from reference.rules.sparse_adam import SPARSE_ADAM
 
 v = symbols_of(SPARSE_ADAM)
+m = v.beta1 * v.exp_avg + (1 - v.beta1) * v.g
+s = v.beta2 * v.exp_avg_sq + (1 - v.beta2) * v.g**2
+rate = v.lr * sqrt(1 - v.beta2**v.t) / (1 - v.beta1**v.t)
 CITATION = "Kingma & Ba 2015, Section 3, equations 1 to 4"
 
 
@@ -45,6 +48,12 @@ def sparse_adam() -> list[DerivationStep]:
             "counts the steps of the parameter, so what comes seldom moves less",
             Sum((1 - decay) * decay ** (k - i), (i, 1, k)),
             1 - decay**k,
+        ),
+        DerivationStep(
+            "the last line of Section 2 itself: both corrections stand in the rate lr_t = lr sqrt(1 - beta2^t) / "
+            "(1 - beta1^t)",
+            step.solved("p"),
+            v.p - rate * m / (sqrt(s) + v.eps),
         ),
         DerivationStep(
             "with an entry in every step and equal gradients each of them moves the parameter by lr, up to epsilon",

@@ -25,6 +25,11 @@ class _LazyAdam(_TakesSparse):
         demand_betas(betas)
         super().__init__(params, dict(lr=lr, betas=betas, eps=eps, maximize=maximize))
 
+    def add_param_group(self, param_group):
+        super().add_param_group(param_group)
+        if any(p.is_complex() for p in self.param_groups[-1]["params"]):
+            raise ValueError(f"{type(self).__name__} takes no complex parameters")
+
     def update(self, p, g, state, group):
         if not g.is_sparse:
             raise ValueError(f"{type(self).__name__} is for sparse gradients, and this one is dense")

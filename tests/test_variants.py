@@ -222,11 +222,16 @@ def _apart(rule, v: Variant) -> bool:
 
 
 def _apart_where_absent(rule, v: Variant) -> bool:
-    """Whether an element that a sparse gradient does not have, and that has moved before, is treated in another way."""
-    known = {**rule.defaults, "p": 1.0, "g": 0.0, "t": 3, "exp_avg": 0.5, "exp_avg_sq": 0.25, "g.entry": 0}
-    fine = dict.fromkeys(rule.step().outputs, 1e-30)
-    mine, its = exact_step(rule.step(), known, fine), exact_step(v.rule.step(), known, fine)
-    return any(not mine[name].overlaps(its[name]) for name in fine)
+    """Whether an element that sparse gradients do not always have is treated in another way."""
+    fine = dict.fromkeys((*rule.step().outputs, *v.rule.step().outputs), 1e-30)
+    known = {s.name: float(s.initial) for s in v.rule.state}
+    known |= {**rule.defaults, "p": 1.0, "t": 3, "exp_avg": 0.5, "exp_avg_sq": 0.25}
+    for g in (0.0, 1.0):
+        here = {**known, "g": g, "g.entry": g}
+        mine, its = exact_step(rule.step(), here, fine), exact_step(v.rule.step(), here, fine)
+        if any(not mine[name].overlaps(its[name]) for name in mine):
+            return True
+    return False
 
 
 def _walk(rule, options, values, seed: int, other) -> Iterator[dict]:

@@ -15,7 +15,7 @@ POOL_SIZE = 1 << 17
 TAME = POOL_SIZE * 7 // 8
 LAYOUTS = ("contiguous", "transposed", "strided", "channels_last", "transposed_gradient")
 # Sparse forms of a gradient (see verify.sparse). All of them have the same values: what is zero has no entry.
-SPARSE = ("rows", "elements", "stored", "halves", "parts")
+SPARSE = ("rows", "elements", "stored", "twice", "parts")
 
 
 @dataclass(frozen=True)

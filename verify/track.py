@@ -35,13 +35,16 @@ class Track:
         self.gradient: np.ndarray | None = None
         # of the gradient, where it is sparse; and of the sums of entries that hidden state may be
         self.entries: Entries | None = None
+        self.given: torch.Tensor | None = None
         self.piled: np.ndarray | float = 0.0
         # elements whose parameter or state has overflowed, as it may: nothing more can be said of them
         self.dead: np.ndarray | None = None
 
     def take(self, gradient: torch.Tensor | None) -> None:
         """Note the gradient of the next step: its values and its entries."""
-        self.entries = entries_of(gradient) if gradient is not None and gradient.is_sparse else None
+        sparse = gradient is not None and gradient.is_sparse
+        self.entries = entries_of(gradient) if gradient is not None and sparse else None
+        self.given = gradient.clone() if gradient is not None and sparse else None
         if gradient is None:
             self.gradient = None
         else:

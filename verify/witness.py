@@ -21,7 +21,7 @@ from verify.oracle import LockStep
 from verify.outcome import Mismatch
 from verify.program import AddGroup, Copy, LoadFrom, Operation, Program, Reload, Repeat, Schedule, SetCount
 from verify.scene import Change, Hypothesis, Other, Scene, differing, in_domain, state_inputs
-from verify.sparse import exact_values
+from verify.sparse import exact_values, readings_of
 from verify.subject import LoadedSubject
 from verify.track import Track
 
@@ -406,6 +406,7 @@ class Witness(LockStep):
             counter=counter,
             shared=tuple(self._shared(index, track, changed)),
             unit=self.u,
+            readings=readings_of(track.given) if track.given is not None else {},
         )
 
     def _count_dtype(self, track: Track) -> str:

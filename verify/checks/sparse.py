@@ -31,10 +31,10 @@ def _embedding(context: Context, options: Options, values: dict[str, float], num
     """A matrix whose rows come and go: first none at all, then some, some twice, all, other ones, and none again."""
     steps = (
         _rows(0, 2, 5, at=1),
-        _rows(1, 2, at=7, form="halves"),
+        _rows(1, 2, at=7, form="twice"),
         _rows(at=2),
         _rows(*range(7), at=13),
-        _rows(6, 3, at=19, form="elements"),
+        _rows(6, 3, at=19),
         _rows(2, at=23, form="stored"),
         _rows(0, 5, at=29, form="parts"),
     )

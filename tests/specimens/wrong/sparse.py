@@ -57,10 +57,10 @@ class MomentumOfEntries(SGD):
         there = torch.zeros(p.shape)
         there[tuple(p.grad._indices())] = 1
         old = p.clone()
-        buffer = state["momentum_buffer"].clone() if "momentum_buffer" in state else None
+        buffer = state["momentum_buffer"].clone() if "momentum_buffer" in state else torch.zeros_like(p)
         super().move(p, g, state, group)
         p.copy_(torch.where(there > 0, p, old))
-        if buffer is not None:
+        if "momentum_buffer" in state:
             state["momentum_buffer"].copy_(torch.where(there > 0, state["momentum_buffer"], buffer))
 
     def dense(self, g):

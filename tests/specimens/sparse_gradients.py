@@ -16,7 +16,7 @@ WRONG_SPARSE: tuple[Specimen, ...] = (
 )
 
 RIGHT_SPARSE: tuple[Specimen, ...] = (
-    *_right("sparse", "sparse_adam", "LazyAdamMasked LazyAdamByRows LazyAdamByUnique"),
+    *_right("sparse", "sparse_adam", "LazyAdamMasked LazyAdamSorted LazyAdamByUnique"),
     *_right("sparse", "sgd", "SGDEntryByEntry"),
     *_right("sparse", "adagrad", "AdagradOfEntries"),
 )

@@ -1,5 +1,6 @@
 """Right optimizers that take sparse gradients, each in a way of its own."""
 
+import numpy as np
 import torch
 from _sound import Sound, demand, demand_betas, real
 
@@ -60,18 +61,22 @@ class LazyAdamMasked(_LazyAdam):
         p.copy_(torch.where(there, p - self.rate(t, group) * new_m / (new_s.sqrt() + group["eps"]), p))
 
 
-class LazyAdamByRows(_LazyAdam):
-    """Row after row, in a dict of sums; a fully sparse gradient is one of rows of single elements."""
+class LazyAdamSorted(_LazyAdam):
+    """Entries are sorted by their place, and those of one place added up by numpy in float64."""
 
     def lazily(self, p, g, m, s, t, group):
         b1, b2 = group["betas"]
-        sums = {}
-        for place, value in zip(g._indices().T.tolist(), g._values(), strict=True):
-            sums[tuple(place)] = sums[tuple(place)] + value if tuple(place) in sums else value
-        for place, value in sums.items():
-            m[place] = b1 * m[place] + (1 - b1) * value
-            s[place] = b2 * s[place] + (1 - b2) * value.square()
-            p[place] -= self.rate(t, group) * m[place] / (s[place].sqrt() + group["eps"])
+        if not g._nnz():
+            return
+        indices, values = g._indices().numpy(), g._values().double()
+        order = np.lexsort(indices[::-1])
+        places = indices[:, order]
+        first = np.flatnonzero(np.r_[True, (places[:, 1:] != places[:, :-1]).any(0)])
+        where = tuple(torch.from_numpy(index[first]) for index in places)
+        total = torch.from_numpy(np.add.reduceat(values.numpy()[order], first)).to(p.dtype)
+        m[where] = b1 * m[where] + (1 - b1) * total
+        s[where] = b2 * s[where] + (1 - b2) * total.square()
+        p[where] -= self.rate(t, group) * m[where] / (s[where].sqrt() + group["eps"])
 
 
 class LazyAdamByUnique(_LazyAdam):

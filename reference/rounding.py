@@ -32,6 +32,11 @@ Sums over elements in bfloat16 and float16 are accumulated in float32, as torch 
 float32 there, and the result is rounded to the dtype of the elements. A sum that is kept in bfloat16 loses
 all terms after the 256th, and is no order of evaluation but a mistake.
 
+A sparse gradient is the sum of its entries. Where an element has n of them, g comes with an error of
+(n - 1) u Σ |entry|, as any sum; and because entries may be added to the parameter one by one, and never together,
+every u of that element is n times as large. State that is kept out of sight may be such a sum itself: then n counts
+the entries of earlier steps too. What a lazy rule leaves alone has an allowance of zero.
+
 Orders of evaluation covered: any order of adding and multiplying the terms of the rule as written;
 contracting (p - c p into p (1 - c), fused multiply-add); exponential averages as lerp; a correction
 applied to the moment or to the step size; coefficients combined before, or applied one by one.

@@ -274,6 +274,8 @@ class UpdateRule:
         constraint: function ``(values, options) -> bool`` for domains that are not a product.
         torch: dotted names of torch classes that claim this rule.
         notes: conventions that differ between paper and code, one sentence each.
+        lazy: what elements that have no entry in a sparse gradient keep as it is: ``"p"``, state variables. To all
+            else, and to every rule that names nothing here, such an element has a gradient of zero.
 
     Raises:
         RuleError: an undefined symbol, a missing assignment or a duplicate name.
@@ -289,6 +291,7 @@ class UpdateRule:
     constraint: Callable[[Mapping[str, float], Options], bool] = lambda values, options: True
     torch: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    lazy: tuple[str, ...] = ()
     _steps: dict = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -299,6 +302,11 @@ class UpdateRule:
                 raise RuleError(f"rule {self.name!r} uses the name {name!r} twice")
             if not name.isidentifier() or keyword.iskeyword(name):
                 raise RuleError(f"rule {self.name!r}: {name!r} is no identifier")
+        for name in self.lazy:
+            if name not in ("p", *(s.name for s in self.state if not s.scalar)):
+                raise RuleError(
+                    f"rule {self.name!r}: {name!r} is lazy, and no quantity of elements; it may be p or state"
+                )
 
     def step(self, options: Mapping[str, bool] | None = None, shape: tuple[int, ...] | None = None) -> Step:
         """The ordered assignments under a choice of options (unnamed options take their default).
@@ -335,6 +343,8 @@ class UpdateRule:
         for variable in step.state:
             if variable.scalar and not step.is_scalar[step.new_symbol(variable.name)]:
                 raise RuleError(f"rule {self.name!r}: {variable.name!r} is a scalar but depends on elements")
+        if self.lazy and not step.is_elementwise:
+            raise RuleError(f"rule {self.name!r} is lazy and has reductions; what is lazy must be elementwise")
         return step
 
     def choices(self) -> Iterable[Options]:

@@ -21,6 +21,8 @@ def run_check(
         return None
     if found.implementations and implementation not in found.implementations:
         return None
+    if loaded.rule.lazy:
+        loaded.find_sparse_alone()
     context = Context(loaded, dtype, "cpu", implementation, BUDGETS[budget], seed, loaded.editable())
     context.settle_scalars()
     return found.run(context)

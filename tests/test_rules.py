@@ -44,7 +44,7 @@ CLAIMED = [
 
 def test_names_and_order():
     assert ", ".join(RULES) == (
-        "gradient_descent, sgd, heavy_ball, adam, adam_eps_hat, adamw, adamax, nadam, radam, "
+        "gradient_descent, sgd, heavy_ball, adam, adam_eps_hat, adamw, sparse_adam, adamax, nadam, radam, "
         "adagrad, adadelta, rmsprop, rprop, asgd, lion, "
         "sgdw, sgdw_scheduled, aggmo, qhm, qhadam, qhadam_weighted, adabelief, adabelief_eps_not_kept, "
         "adabelief_rectified, adabound, adabound_paper, yogi, yogi_corrected, diffgrad, diffgrad_eps_hat, adan, "
@@ -81,7 +81,7 @@ def test_hyperparameters_are_in_their_domains(rule):
 
 
 def test_every_elementwise_torch_class_has_one_rule():
-    others = {"Optimizer", "LBFGS", "SparseAdam", "Adafactor", "Muon"}
+    others = {"Optimizer", "LBFGS", "Adafactor", "Muon"}
     for name in set(torch.optim.__all__) - others:
         found = getattr(torch.optim, name)
         if isinstance(found, type):
@@ -155,7 +155,9 @@ def _build(rule, values, options):
                 arguments[key] = values[h.name]
             else:
                 arguments[key] = (*arguments.get(key, ()), values[h.name])
-    return getattr(importlib.import_module(module), name)([p], foreach=False, **arguments), p
+    if not rule.lazy:
+        arguments["foreach"] = False
+    return getattr(importlib.import_module(module), name)([p], **arguments), p
 
 
 def _settings(rule, options):
@@ -202,6 +204,8 @@ class Exact:
 
     def feed(self, gradient: float) -> None:
         self.count += 1
+        if self.step.rule.lazy and not gradient:
+            return  # a zero has no entry in a sparse gradient
         known = dict(self.values)
         known |= {s.symbol: value for s, value in self.state.items()}
         known |= {unset_symbol(s.name): sympy.Integer(s.name in self.unset) for s in self.state}
@@ -241,6 +245,7 @@ def compare_with_torch(rule, options, edits=None):
                 for lane in lanes:
                     lane.set(values)
             p.grad = torch.tensor(gradient, dtype=torch.float64)
+            p.grad = p.grad.to_sparse() if rule.lazy else p.grad
             optimizer.step()
             state = optimizer.state[p]
             for i, lane in enumerate(lanes):

@@ -228,6 +228,16 @@ BUGS = {
         ),
         "prev",
     ),
+    # _single_tensor_adagrad squares the values of a sparse gradient as they are; of a dense one it views the parts of
+    # complex numbers as real ones.
+    "Adagrad, sparse gradient of a complex parameter": (
+        "Adagrad",
+        Program(
+            dtype="complex64", groups=({"lr": 1.0, "eps": 1.0},), parameters=(one(0.0),),
+            operations=(Step((Filling(values=(0.0, 1.0), sparse="rows"),)),),
+        ),
+        "sum",
+    ),
     # RMSprop makes momentum_buffer at the first step alone, and only if momentum > 0 by then.
     "RMSprop, momentum switched on": (
         "RMSprop",
@@ -240,6 +250,7 @@ BUGS = {
 }  # fmt: skip
 EVERYWHERE = {
     "Adagrad, a group's initial_accumulator_value",
+    "Adagrad, sparse gradient of a complex parameter",
     "RMSprop, momentum switched on",
     "Rprop, bfloat16, etas[0] that rounds to 1",
 }

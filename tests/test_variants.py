@@ -208,6 +208,8 @@ def _settings(rule, options, number: int, seed: int = 0) -> Iterator[dict[str, f
 
 def _apart(rule, v: Variant) -> bool:
     """Whether exact enclosures of one element differ, somewhere on a walk of the rule."""
+    if v.rule.lazy != rule.lazy:
+        return _apart_where_absent(rule, v)
     for options in rule.choices():
         step, other = rule.step(options), v.rule.step(options)
         if other.assignments == step.assignments:
@@ -216,6 +218,19 @@ def _apart(rule, v: Variant) -> bool:
             for known in _walk(rule, options, values, seed, other):
                 if _differs_exactly(step, other, known):
                     return True
+    return False
+
+
+def _apart_where_absent(rule, v: Variant) -> bool:
+    """Whether an element that sparse gradients do not always have is treated in another way."""
+    fine = dict.fromkeys((*rule.step().outputs, *v.rule.step().outputs), 1e-30)
+    known = {s.name: float(s.initial) for s in v.rule.state}
+    known |= {**rule.defaults, "p": 1.0, "t": 3, "exp_avg": 0.5, "exp_avg_sq": 0.25}
+    for g in (0.0, 1.0):
+        here = {**known, "g": g, "g.entry": g}
+        mine, its = exact_step(rule.step(), here, fine), exact_step(v.rule.step(), here, fine)
+        if any(not mine[name].overlaps(its[name]) for name in mine):
+            return True
     return False
 
 

@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from verify.driver import quiet
 from verify.oracle import LockStep, run_program
 from verify.outcome import Outcome
 from verify.program import Filling, Parameter, Program, Step, element_count
+from verify.sparsely import has_sparse, sparsely
 from verify.subject import LoadedSubject
 
 if TYPE_CHECKING:
@@ -65,7 +67,7 @@ def diagnose(context: Context, program: Program, outcome: Outcome) -> Diagnosis 
         context: the cell in which the rule was refuted.
         program, outcome: what failed, as it was before it was made smaller.
     """
-    from reference.variants import each_variant, pairs
+    from reference.variants import each_variant, lazy_variants, pairs
     from verify.checks.programs import sweep
 
     if not outcome.mismatches or not context.loaded.rule.known:
@@ -75,21 +77,31 @@ def diagnose(context: Context, program: Program, outcome: Outcome) -> Diagnosis 
         return None
     group = program.parameters[first.parameter].group
     generic = list(generic_programs(context, program.options_of(group), program.groups[group]))
+    if has_sparse(program.operations):
+        generic = [p for p in map(sparsely, generic) if not context.run(p).error]
     if not any(context.run(p).failed for p in generic):
         return None  # the formula is right, and what is wrong is what it was applied to
     programs = [_shorter(context, program, outcome), *generic]
-    programs += [few_lanes(p) for p in spread(list(sweep(context)), MOST_PROGRAMS - len(programs))]
+    swept = list(sweep(context))
+    if has_sparse(program.operations):
+        swept = [p for p in map(sparsely, map(few_lanes, swept)) if not context.run(p).error]
+    programs += [few_lanes(p) for p in spread(swept, MOST_PROGRAMS - len(programs))]
     trial = Trial(context, programs)
     known = _remembered(context)
     fit = [variant for variant in known if trial.fits(variant.rule)]
     if fit:
         return trial.told(fit)
+    singles: Iterable[Variant] = each_variant(context.loaded.rule)
+    if has_sparse(program.operations) and not context.loaded.rule.lazy:
+        singles = chain(lazy_variants(context.loaded.rule), singles)
     title, began = context.loaded.subject.title, time.perf_counter()
     left = SECONDS - _spent.get(title, 0.0)
     if left <= 0:
         return None
-    found = trial.fitting(each_variant(context.loaded.rule), left * SINGLES)
-    other = [] if found else _other_rules(context)
+    found = trial.fitting(singles, left * SINGLES)
+    # on dense gradients, with which they are looked for, it may be right
+    dense = not has_sparse(program.operations) or context.loaded.sparse_alone
+    other = _other_rules(context) if dense and not found else []
     if not found and not other:
         found = trial.fitting(pairs(context.loaded.rule), left - (time.perf_counter() - began), most=1)
     _spent[title] = _spent.get(title, 0.0) + time.perf_counter() - began

@@ -20,7 +20,6 @@ import numpy as np
 import torch
 
 from verify.errors import one_line
-from verify.lanes import as_float64
 from verify.outcome import Outcome
 from verify.program import (
     AddGroup,
@@ -38,6 +37,8 @@ from verify.program import (
     Step,
     ZeroGrad,
 )
+from verify.sparse import in_form
+from verify.sparsely import sparse_filling, sparsely
 from verify.subject import SUBJECT_ERRORS, LoadedSubject
 from verify.track import Track, gradient_tensor
 
@@ -76,7 +77,7 @@ class Driver:
 
     def __init__(self, loaded: LoadedSubject, program: Program, *, in_subject: Callable[[bool], Any] | None = None):
         self.loaded = loaded
-        self.program = program
+        self.program = program = sparsely(program) if loaded.sparse_alone else program
         self.outcome = Outcome()
         self.in_subject = in_subject or (lambda inside: None)
         self.values = [dict(loaded.rule.defaults) | loaded.fixed | numbers(g) for g in program.groups]
@@ -242,10 +243,10 @@ class Driver:
         for track, filling in zip(self.tracks, gradients, strict=True):
             if filling is None or track.frozen:
                 track.tensor.grad = None
-                track.gradient = None
+                track.take(None)
                 continue
             gradient = self.gradient(filling, track)
-            track.gradient = as_float64(gradient)
+            track.take(gradient)
             if self.program.reuse_gradients and track.tensor.grad is not None:
                 with torch.no_grad():
                     track.tensor.grad.copy_(gradient)
@@ -255,6 +256,7 @@ class Driver:
 
     def gradient(self, filling: Filling, track: Track) -> torch.Tensor:
         """The gradient that a parameter gets in this step."""
+        filling = sparse_filling(filling) if self.loaded.sparse_alone else filling
         return gradient_tensor(filling, track.spec, self.program)
 
     def _zero_grad(self, op: ZeroGrad) -> None:
@@ -263,6 +265,7 @@ class Driver:
             if track.spec.group not in self.present or track.gradient is None:
                 continue
             left = track.tensor.grad
+            left = left.to_dense() if left is not None and left.is_sparse else left
             wrong = left is not None if op.set_to_none else left is not None and bool(left.count_nonzero())
             if wrong or (not op.set_to_none and left is None):
                 wanted = "None" if op.set_to_none else "a tensor of zeros"
@@ -270,7 +273,7 @@ class Driver:
                 self.outcome.broken = (
                     f"after zero_grad(set_to_none={op.set_to_none}) p.grad is {found}; it must be {wanted}"
                 )
-            track.gradient = None if op.set_to_none else np.zeros_like(track.gradient)
+            track.take(None if op.set_to_none else track.tensor.grad)
 
     def _group(self, group: int) -> dict[str, Any]:
         """The live param group."""
@@ -324,7 +327,8 @@ class Driver:
         if not track.tensor.is_leaf:
             raise Unsupported("a parameter that belongs to a graph cannot be frozen")
         track.tensor.requires_grad_(not op.frozen)
-        track.frozen, track.gradient, track.tensor.grad = op.frozen, None, None
+        track.frozen, track.tensor.grad = op.frozen, None
+        track.take(None)
 
     # -- saving and loading --------------------------------------------------------------------
 
@@ -357,7 +361,8 @@ class Driver:
         """Some steps of the present optimizer that leave parameters and gradients as they were."""
         before = [(t.tensor.detach().clone(), t.tensor.grad) for t in self.tracks]
         for track in self.tracks:
-            track.tensor.grad = torch.ones_like(track.tensor)
+            ones = torch.ones_like(track.tensor)
+            track.tensor.grad = in_form(ones, "rows") if self.loaded.sparse_alone else ones
         for _ in range(STEPS_ASIDE):
             self.call(lambda: self.optimizer.step())
         for track, (values, gradient) in zip(self.tracks, before, strict=True):
@@ -374,7 +379,8 @@ class Driver:
         self.scheduler = None
         for track, tensor in zip(self.tracks, tensors, strict=True):
             track.tensor = track.leaf = tensor
-            track.tensor.grad = track.gradient = None
+            track.tensor.grad = None
+            track.take(None)
 
     def _load_from(self, index: int, dtype: str) -> None:
         prefix = replace(self.program, dtype=dtype, operations=self.program.operations[:index], beside=False)

@@ -33,6 +33,7 @@ def hypotheses(scene: Scene, kinds: Container[str] | None = None) -> Iterator[Hy
     """All that can be told from the right step, from most to least likely; or those of some kinds."""
     families: tuple[_Family, ...] = (
         _nothing,
+        _entries,
         _changed_gradient,
         _edits,
         _live,
@@ -127,6 +128,12 @@ def _changed_gradient(scene: Scene) -> Iterator[Hypothesis]:
         for name in scene.state:
             text = f"{name} was the gradient itself and not a copy of it, and changed with p.grad"
             yield Hypothesis("state is gradient", text, {name: g, f"e_{name}": 0.0})
+
+
+def _entries(scene: Scene) -> Iterator[Hypothesis]:
+    """Several entries of one element, and not added up."""
+    for text, g in scene.readings.items():
+        yield Hypothesis(f"entries/{text}", text, {"g": g})
 
 
 def _edits(scene: Scene) -> Iterator[Hypothesis]:

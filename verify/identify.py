@@ -173,11 +173,17 @@ def _loaded(subject: Subject, factory) -> Iterator[LoadedSubject]:
     from reference import RULES
 
     own = default_rule(subject.target, factory)
+    sparse_alone: bool | None = None
     for rule in sorted(RULES.values(), key=lambda r: r.name != own):
         try:
             loaded = LoadedSubject(replace(subject, rule=rule.name), rule, factory)
         except UsageError:
             continue
+        if sparse_alone is None:
+            sparse_alone = loaded.find_sparse_alone()
+        loaded.sparse_alone = sparse_alone
+        if rule.lazy and not sparse_alone:
+            continue  # dense gradients do not tell it from the rule that it masks
         # a rule none of whose hyperparameters has an argument is left to estimation
         if loaded.hyperparameters:
             yield loaded
@@ -323,7 +329,7 @@ class _Hidden:
         nearest: dict[str, tuple[float, _Form]] = {}
         rank = 0
         # the search takes elements one by one
-        rules = [rule for rule in RULES.values() if rule.is_elementwise]
+        rules = [rule for rule in RULES.values() if rule.is_elementwise and not rule.lazy]
         for form in sorted((f for rule in rules for f in _forms(rule)), key=lambda f: f.rank):
             if found and form.rank > rank:
                 break

@@ -41,7 +41,12 @@ def fill(filling: Filling, shape: tuple[int, ...], dtype: torch.dtype) -> torch.
     if dtype.is_complex:
         flat = torch.view_as_complex(flat.clone().reshape(-1, 2))
     # a tensor of its own, and no view of one: optimizers may call detach_() on a gradient
-    return flat.reshape(shape).clone()
+    made = flat.reshape(shape).clone()
+    if filling.sparse and filling.values is None:
+        # a zero has no entry: others are missing in the next step
+        rows = made.view(-1) if filling.sparse == "elements" or not shape else made
+        rows[(torch.arange(len(rows)) + filling.start) % 3 == 0] = 0
+    return made
 
 
 @lru_cache

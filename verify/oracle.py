@@ -188,6 +188,12 @@ class LockStep(Driver):
         v["machine_epsilon"] = 2 * self.precision.unit
         if not self.rule_step.is_elementwise:
             v["p.shape"] = real_shape(track.tensor)
+        if track.entries is not None:
+            v["g.entry"] = track.entries.times > 0
+        if np.max(track.times, initial=1.0) > 1:
+            v["g.times"] = np.broadcast_to(np.maximum(track.times, 1.0), track.before.shape)
+            sizes = 0.0 if track.entries is None else track.entries.sizes
+            v["e_g"] = self.u * (v["g.times"] - 1) * sizes
         carried = False
         for name, variable in self.variables.items():
             error: Any = 0.0
@@ -218,7 +224,7 @@ class LockStep(Driver):
                     carried = True
         # what will be carried must know where it may have overflowed
         hidden = any(name not in state and self._is_kept(name, v) for name in self.variables)
-        evaluate = lower_to_arrays(self.rule_step, carried, careful=hidden)
+        evaluate = self._lowered(v, carried, careful=hidden)
         results = self._evaluate(self.rule_step, evaluate, v)
         if carried:
             track.history.append(v)
@@ -251,6 +257,8 @@ class LockStep(Driver):
                 agrees.append(name)
             else:
                 outside.append(found)
+        # state that cannot be seen may be kept as a sum of entries itself
+        track.piled = v["g.times"] if track.carried and "g.times" in v else 0.0
         if outside:
             where = outside[0].element
             same = [m for m in outside if m.element == where]
@@ -265,7 +273,12 @@ class LockStep(Driver):
         own = FACTOR * (precision.unit * np.abs(value) + precision.smallest)
         return own if error is None else own + error
 
+    def _lowered(self, v: Mapping[str, Any], carried: bool, careful: bool):
+        return lower_to_arrays(self.rule_step, carried, careful, "e_g" in v)
+
     def _evaluate(self, step: RuleStep, evaluate, v: dict):
+        if "g.times" in v:
+            return self._entry_by_entry(step, evaluate, v)
         results = evaluate(np, self.u, self.tiny, self.w, self.w_entry, self.precision.largest, v)
         if "p.shape" not in v:
             return results
@@ -275,6 +288,22 @@ class LockStep(Driver):
             result if name in numbers else tuple(np.broadcast_to(0.0 if x is None else x, v["p"].shape) for x in result)
             for name, result in zip(step.outputs, results, strict=True)
         ]
+
+    def _entry_by_entry(self, step: RuleStep, evaluate, v: dict):
+        """What has several entries may be updated by one after the other: with so many times the roundings."""
+        numbers = {s.name for s in step.state if s.scalar}
+        times, lanes = v["g.times"], {k: x for k, x in v.items() if isinstance(x, np.ndarray)}
+        found: list[Any] = [(np.empty(len(times)), np.empty(len(times))) for _ in step.outputs]
+        for count in np.unique(times):
+            where = times == count
+            some = {**v, **{k: x[where] for k, x in lanes.items()}}
+            results = evaluate(np, count * self.u, self.tiny, self.w, self.w_entry, self.precision.largest, some)
+            for index, (name, (value, error)) in enumerate(zip(step.outputs, results, strict=True)):
+                if name in numbers:
+                    found[index] = (value, error)
+                else:
+                    found[index][0][where], found[index][1][where] = value, 0.0 if error is None else error
+        return found
 
     def _evaluate_at(self, evaluate, v: dict, where):
         """Values and errors of some elements, by output; a rule with reductions is evaluated as a whole."""
@@ -363,7 +392,7 @@ class LockStep(Driver):
 
     def _careful_allowance(self, name, element: int, v, carried, track, scalar: bool) -> float:
         """Allowance of one element, infinite where some order of evaluation overflows on the way."""
-        careful = lower_to_arrays(self.rule_step, carried, careful=True)
+        careful = self._lowered(v, carried, careful=True)
         value, error = self._evaluate_at(careful, v, slice(element, element + 1))[name]
         coarse = None if scalar else self._coarse_state(name, track)
         if coarse:
@@ -415,7 +444,7 @@ class LockStep(Driver):
     def _confirm(self, name, suspicious, got, v, carried, operation, index, track, scalar) -> Mismatch | None:
         """Careful evaluation of suspicious elements, then ball arithmetic for the furthest out."""
         where = np.nonzero(suspicious)[0]
-        careful = lower_to_arrays(self.rule_step, carried, careful=True)
+        careful = self._lowered(v, carried, careful=True)
         value, error = self._evaluate_at(careful, v, slice(None) if scalar else where)[name]
         shape = where.shape
         value = np.broadcast_to(value, shape)
@@ -508,7 +537,7 @@ def _element(v: Mapping[str, Any], element: int) -> dict[str, Any]:
         # scalars of an empty parameter depend on no element
         return float(x[element]) if len(x) else 0.0
 
-    return {k: one(x) for k, x in v.items() if not k.startswith(("e_", "store_", "p."))}
+    return {k: one(x) for k, x in v.items() if not k.startswith(("e_", "store_", "p.", "g.times"))}
 
 
 def _partner_is_finite(v: Mapping[str, Any], where: np.ndarray) -> np.ndarray:

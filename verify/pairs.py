@@ -20,6 +20,7 @@ from verify.lanes import DTYPES, as_float64, fill
 from verify.oracle import LockStep
 from verify.outcome import Sentence, Twin
 from verify.program import Filling, Program, Repeat, Step
+from verify.sparse import in_form
 from verify.subject import LoadedSubject
 from verify.track import Track
 from verify.trajectory import Refused
@@ -91,7 +92,9 @@ class _Measured(LockStep):
 
     def gradient(self, filling: Filling, track: Track) -> torch.Tensor:
         gradient = super().gradient(filling, track)
-        return gradient if self.relation is None else self._moved(gradient, "g")
+        if self.relation is None or not gradient.is_sparse:
+            return gradient if self.relation is None else self._moved(gradient, "g")
+        return in_form(self._moved(gradient.to_dense(), "g"), filling.sparse or "rows")
 
     def _moved(self, tensor: torch.Tensor, name: str) -> torch.Tensor:
         assert self.relation is not None

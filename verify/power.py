@@ -22,6 +22,7 @@ from reference.variants.difference import evaluate
 from verify.driver import numbers, quiet
 from verify.lanes import DTYPES, as_float64, fill, real_shape
 from verify.program import AddGroup, Edit, Program, Repeat, Schedule, Step
+from verify.sparse import entries_of, in_form
 from verify.subject import LoadedSubject
 
 MOST_LANES = 192
@@ -105,7 +106,11 @@ class Sketch(Walker):
     def results(self, v: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
         known = {symbol: v[symbol.name] for symbol in self.step.is_scalar if symbol.name in v}
         after = evaluate(self.step.assignments, known, v["p.shape"])
-        return {name: (after[self.step.new_symbol(name)], None) for name in self.step.outputs}
+        found = {name: (after[self.step.new_symbol(name)], None) for name in self.step.outputs}
+        if "g.entry" in v:
+            lazy = (name for name in self.step.rule.lazy if name in found)
+            found |= {name: (np.where(v["g.entry"], found[name][0], v[name]), None) for name in lazy}
+        return found
 
 
 def tells_apart(loaded: LoadedSubject, program: Program, rule, variant, sketched: bool = False) -> bool:
@@ -167,12 +172,19 @@ class _Track:
         self.shared = {s.name for s in rule.state} & {s.name for s in variant.state}
         self.scalars = {s.name for s in rule.state if s.scalar}
         self.gradient: np.ndarray | None = None
+        # which elements a sparse gradient has, where that matters
+        self.entry: dict[str, np.ndarray] = {}
+        self.is_lazy = bool(rule.rule.lazy or variant.rule.lazy)
         self.count = 0
 
     def set_gradient(self, filling, program: Program) -> None:
-        self.gradient = None
+        self.gradient, self.entry = None, {}
         if filling is not None:
-            values = as_float64(fill(filling, () if filling.expanded else self.shape, DTYPES[program.dtype]))
+            tensor = fill(filling, () if filling.expanded else self.shape, DTYPES[program.dtype])
+            if filling.sparse and self.is_lazy:
+                times = entries_of(in_form(tensor, filling.sparse)).times
+                self.entry = {"g.entry": times[: self.lanes] > 0}
+            values = as_float64(tensor)
             self.gradient = (
                 np.broadcast_to(values[: self.lanes], self.p.shape) if filling.expanded else values[: self.lanes]
             )
@@ -182,10 +194,11 @@ class _Track:
         assert self.gradient is not None
         self.count += 1
         inputs = self.variant.inputs(self.p, self.gradient, self.count, values, self.real_shape)
-        moved = self.variant.results(inputs)
+        moved = self.variant.results(inputs | self.entry)
         # the rule starts from what it sees of the variant's state, and carries the rest itself
         seen = {**self.rule.state, **{n: self.variant.state[n] for n in self.shared if n in self.variant.state}}
-        due = self.rule.results(self.rule.inputs(self.p, self.gradient, self.count, values, self.real_shape, seen))
+        inputs = self.rule.inputs(self.p, self.gradient, self.count, values, self.real_shape, seen)
+        due = self.rule.results(inputs | self.entry)
         apart = any(self._apart(name, moved[name], due[name]) for name in due if name in moved)
         self.variant.state = {n: self._kept(n, moved[n][0]) for n in moved if n != "p"}
         self.rule.state = {n: self._kept(n, due[n][0]) for n in due if n != "p"}
@@ -247,6 +260,8 @@ def _steps(program: Program) -> int:
 
 def concerns(loaded: LoadedSubject, variant) -> bool:
     """Whether a variant differs from the rule in anything that the subject offers."""
+    if variant.lazy != loaded.rule.lazy:
+        return True
     offered = {*loaded.options, *(o.name for o in loaded.rule.options if o.of_shape)}
     offers_all = not loaded.fixed and all(o.name in offered for o in loaded.rule.options)
     return offers_all or differs(loaded.rule, variant, loaded.fixed, offered)

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field, replace
 POOL_SIZE = 1 << 17
 TAME = POOL_SIZE * 7 // 8
 LAYOUTS = ("contiguous", "transposed", "strided", "channels_last", "transposed_gradient")
+# Sparse forms of a gradient (see verify.sparse). All of them have the same values: what is zero has no entry.
+SPARSE = ("rows", "elements", "stored", "twice", "parts")
 
 
 @dataclass(frozen=True)
@@ -25,11 +27,14 @@ class Filling:
         values: explicit values (real and imaginary parts in turn for complex tensors), repeated
             over the tensor; they take the place of the pool.
         expanded: a gradient whose elements share one memory cell, as that of ``p.sum()`` does.
+        sparse: the form of a gradient that is a sparse tensor, of :data:`SPARSE`; empty for a dense one. Such a slice
+            of the pool has no entries in a third of its rows.
     """
 
     start: int = 0
     values: tuple[float, ...] | None = None
     expanded: bool = False
+    sparse: str = ""
 
 
 @dataclass(frozen=True)
@@ -254,5 +259,7 @@ def _show_filling(g: Filling | None) -> str:
     if g is None:
         return "None"
     if g.values is None:
-        return f"pool[{g.start}:]"
-    return ", ".join(f"{x:g}" for x in g.values[:4]) + (", …" if len(g.values) > 4 else "")
+        text = f"pool[{g.start}:]"
+    else:
+        text = ", ".join(f"{x:g}" for x in g.values[:4]) + (", …" if len(g.values) > 4 else "")
+    return f"sparse {g.sparse} of {text}" if g.sparse else text

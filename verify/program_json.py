@@ -11,6 +11,7 @@ from verify.program import (
     COPIES,
     INTO,
     LAYOUTS,
+    SPARSE,
     WAYS,
     AddGroup,
     Copy,
@@ -53,7 +54,7 @@ def _filling(f: Filling | None) -> Any:
     if f is None:
         return None
     data: dict[str, Any] = {"start": f.start} if f.values is None else {"values": [_number(float(x)) for x in f.values]}
-    return data | ({"expanded": True} if f.expanded else {})
+    return data | ({"expanded": True} if f.expanded else {}) | ({"sparse": f.sparse} if f.sparse else {})
 
 
 def to_json(program: Program) -> dict[str, Any]:
@@ -127,15 +128,19 @@ def _read_switch(data: dict, name: str) -> bool:
 def _read_filling(data: Any) -> Filling | None:
     if data is None:
         return None
-    _require(isinstance(data, dict) and set(data) <= {"start", "values", "expanded"}, "bad filling", data)
+    _require(isinstance(data, dict) and set(data) <= {"start", "values", "expanded", "sparse"}, "bad filling", data)
     values = data.get("values")
     _require(values is None or (isinstance(values, list) and len(values) > 0), "bad values", values)
     start = data.get("start", 0)
     _require(_is_whole(start), "bad start", start)
+    sparse = data.get("sparse", "")
+    _require(sparse in ("", *SPARSE), f"a sparse gradient is one of {', '.join(SPARSE)}, not", sparse)
+    _require(not (sparse and data.get("expanded")), "a gradient that is sparse and expanded", data)
     return Filling(
         start,
         None if values is None else tuple(float(_read_number(v)) for v in values),
         _read_switch(data, "expanded"),
+        sparse,
     )
 
 
@@ -204,6 +209,7 @@ def from_json(data: Any) -> Program:
         initial = _read_filling(p.get("initial"))
         _require(initial is not None, "a parameter without values")
         assert initial is not None
+        _require(not initial.sparse, "a parameter that is sparse")
         dtype = p.get("dtype", "")
         _require(isinstance(dtype, str) and (not dtype or dtype in PRECISIONS), "unknown dtype", dtype)
         parameters.append(Parameter(shape, p["group"], initial, layout, dtype))

@@ -12,7 +12,6 @@ from verify.driver import Driver
 from verify.program import Filling, Program, Step
 from verify.promises.case import Case
 from verify.subject import LoadedSubject
-from verify.track import gradient_tensor
 
 
 def case_for(loaded: LoadedSubject, program: Program, factory: Callable[..., Any] | None = None) -> Case:
@@ -37,8 +36,8 @@ def case_for(loaded: LoadedSubject, program: Program, factory: Callable[..., Any
         groups,
         [t.tensor.detach() for t in driver.tracks],
         [
-            [_gradient(f, program, i) for i, f in enumerate(op.gradients)]
-            for op in program.operations
+            [_gradient(f, driver, i) for i, f in enumerate(op.gradients)]
+            for op in driver.program.operations
             if isinstance(op, Step)
         ],
         other=loaded.constructor_arguments(_other(loaded, program, values), {}),
@@ -48,8 +47,8 @@ def case_for(loaded: LoadedSubject, program: Program, factory: Callable[..., Any
     )
 
 
-def _gradient(filling: Filling | None, program: Program, index: int) -> Any:
-    return None if filling is None else gradient_tensor(filling, program.parameters[index], program)
+def _gradient(filling: Filling | None, driver: Driver, index: int) -> Any:
+    return None if filling is None else driver.gradient(filling, driver.tracks[index])
 
 
 def _has_no_default(loaded: LoadedSubject, argument: str) -> bool:

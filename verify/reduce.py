@@ -58,6 +58,7 @@ def reduce_program(
             _fewer_operations,
             _fewer_parameters,
             _simpler_options,
+            lambda p: _plainer_gradients(p, loaded.sparse_alone),
             _smaller_tensors,
             lambda p: _simpler_numbers(p, may_vanish),
             _simpler_values,
@@ -116,7 +117,7 @@ def _explicit(filling: Filling, spec: Parameter, dtype: str, element: int) -> Fi
     values = as_float64(fill(filling, shape, DTYPES[dtype]))
     width = 2 if DTYPES[dtype].is_complex else 1
     first = (element // width * width) % max(1, len(values))
-    return Filling(values=tuple(float(x) for x in values[first : first + width]))
+    return Filling(values=tuple(float(x) for x in values[first : first + width]), sparse=filling.sparse)
 
 
 def _one_lane(program: Program, mismatch: Mismatch) -> Program:
@@ -249,6 +250,18 @@ def _simpler_options(program: Program) -> Iterator[Program]:
         for name in [k for k in group if isinstance(group[k], bool)]:
             left = {k: v for k, v in group.items() if k != name}
             yield replace(program, groups=(*program.groups[:index], left, *program.groups[index + 1 :]))
+
+
+def _plainer_gradients(program: Program, sparse_alone: bool) -> Iterator[Program]:
+    """Gradients that are dense, where the subject takes them, or sparse in the plainest form."""
+    for at, op in enumerate(program.operations):
+        if not isinstance(op, Step):
+            continue
+        for index, g in enumerate(op.gradients):
+            for form in ("rows",) if sparse_alone else ("", "rows"):
+                if g is not None and g.sparse not in ("", form):
+                    gradients = (*op.gradients[:index], replace(g, sparse=form), *op.gradients[index + 1 :])
+                    yield _with_operation(program, at, replace(op, gradients=gradients))
 
 
 def _plainer(op) -> Iterator:

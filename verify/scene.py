@@ -112,6 +112,7 @@ class Scene:
         count_dtype: dtype of the step counter, where it is a tensor.
         counter: what the step counter in the state says, where that alone is wrong.
         unit: allowance of one rounding, relative to what is rounded.
+        readings: what the entries of a sparse gradient may have been taken for, in words.
     """
 
     parameter: int
@@ -143,6 +144,7 @@ class Scene:
     count_dtype: str
     counter: float | None
     unit: float
+    readings: Mapping[str, np.ndarray]
 
     @property
     def state(self) -> tuple[str, ...]:

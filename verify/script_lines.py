@@ -24,6 +24,8 @@ from verify.program import (
     Step,
     ZeroGrad,
 )
+from verify.sparse import in_form
+from verify.sparsely import sparsely
 from verify.subject import LoadedSubject
 
 
@@ -67,7 +69,8 @@ def import_lines(loaded: LoadedSubject) -> list[str]:
 
 def program_lines(loaded: LoadedSubject, program: Program) -> list[str]:
     """Make the parameters ``p0``, ``p1``, ..., build ``optimizer`` and do every operation."""
-    return [*parameter_lines(program), *_Writer(loaded, program).lines()]
+    writer = _Writer(loaded, program)
+    return [*parameter_lines(writer.program), *writer.lines()]
 
 
 def parameter_lines(program: Program) -> list[str]:
@@ -82,7 +85,7 @@ class _Writer:
     """Writes building and operations, and knows which groups are there and what is frozen."""
 
     def __init__(self, loaded: LoadedSubject, program: Program):
-        self.loaded, self.program = loaded, program
+        self.loaded, self.program = loaded, sparsely(program) if loaded.sparse_alone else program
         self.present = [g for g in range(len(program.groups)) if g not in program.late_groups]
         self.frozen: set[int] = set()
         self.scheduled = False
@@ -186,7 +189,7 @@ class _Writer:
             lines += [
                 f"kept = [(p, p.detach().clone(), p.grad) for p in ({', '.join(names)},)]",
                 "for p, values, grad in kept:",
-                "    p.grad = torch.ones_like(p)",
+                "    p.grad = torch.ones_like(p)" + (".to_sparse(1)" if self.loaded.sparse_alone else ""),
                 f"for _ in range({STEPS_ASIDE}):",
                 "    optimizer.step()",
                 "for p, values, grad in kept:",
@@ -230,7 +233,9 @@ def _parameter_lines(index: int, p: Parameter, program: Program) -> list[str]:
 def _gradient_line(index: int, g: Filling | None, p: Parameter, program: Program) -> str:
     if g is None:
         return f"p{index}.grad = None"
-    if g.expanded:
+    if g.sparse:
+        text = _sparse(g, p, program.dtype_of(p))
+    elif g.expanded:
         text = f"{_tensor(g, (), program.dtype_of(p))}.expand({p.shape})"
     else:
         layout = "transposed" if p.layout == "transposed_gradient" else p.layout
@@ -241,6 +246,18 @@ def _gradient_line(index: int, g: Filling | None, p: Parameter, program: Program
     if program.reuse_gradients:
         return f"p{index}.grad = {text} if p{index}.grad is None else p{index}.grad.copy_({text})"
     return f"p{index}.grad = {text}"
+
+
+def _sparse(g: Filling, p: Parameter, dtype: str) -> str:
+    """A sparse gradient, by its entries in their order."""
+    made = in_form(fill(g, p.shape, DTYPES[dtype]), g.sparse)
+    values, indices = made._values(), made._indices()
+    entries = f"torch.zeros({tuple(values.shape)}, dtype=torch.{dtype})"
+    if values.numel():
+        entries = _tensor(Filling(values=tuple(map(float, as_float64(values)))), tuple(values.shape), dtype)
+    where = f"torch.tensor({indices.tolist()}, dtype=torch.int64).reshape({tuple(indices.shape)})"
+    text = f"torch.sparse_coo_tensor({where}, {entries}, {p.shape}, check_invariants=True)"
+    return f"{text}.coalesce()" if made.is_coalesced() else text
 
 
 def _numbers(filling: Filling, shape: tuple[int, ...], dtype: str) -> str:

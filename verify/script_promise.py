@@ -113,6 +113,10 @@ def _case_lines(case: Case) -> list[str]:
 
 def source(value: Any) -> str:
     """A Python expression for numbers, text, containers and small tensors."""
+    if isinstance(value, torch.Tensor) and value.is_sparse:
+        entries = f"{source(value._indices())}, {source(value._values())}, {tuple(value.shape)}"
+        made = f"torch.sparse_coo_tensor({entries}, check_invariants=True)"
+        return f"{made}.coalesce()" if value.is_coalesced() else made
     if isinstance(value, torch.Tensor):
         made = f"torch.tensor({source(value.tolist())}, dtype={value.dtype}, device={str(value.device)!r})"
         if value.is_contiguous():

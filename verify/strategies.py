@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from hypothesis import assume
 from hypothesis import strategies as st
@@ -18,6 +19,7 @@ from verify.program import (
     COPIES,
     INTO,
     POOL_SIZE,
+    SPARSE,
     TAME,
     WAYS,
     AddGroup,
@@ -34,6 +36,7 @@ from verify.program import (
     Step,
     ZeroGrad,
 )
+from verify.sparsely import sparsely
 
 # Sizes around vector registers: 8 and 16 floats, 4 and 8 doubles, and unrolled loops of them.
 TAIL_SIZES = (1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 129)
@@ -113,6 +116,7 @@ def bulk_programs(
     options: Sequence[str] | None = None,
     lanes: int = 4096,
     steps: int = 24,
+    sparse_alone: bool = False,
 ) -> Program:
     """One parameter of many elements, many steps: each element is an independent trial.
 
@@ -131,7 +135,7 @@ def bulk_programs(
         # each of them is one trial
         parameters += [Parameter(shape, 0, Filling(start + lanes * k)) for k, shape in enumerate(SMALL_SHAPES, start=1)]
         operations = [_for_all(op, len(parameters)) for op in operations[:MOST_STEPS_OF_TENSORS]]
-    return Program(
+    program = Program(
         dtype,
         device,
         implementation,
@@ -141,6 +145,28 @@ def bulk_programs(
         tuple(operations),
         reuse_gradients=draw(st.booleans()),
     )
+    return sparsely(program) if sparse_alone else program
+
+
+@st.composite
+def sparse_programs(draw, rule: UpdateRule, *, lanes: int = 1024, **place) -> Program:
+    """A vector or a matrix of many elements and a few steps, whose gradients are sparse in forms of :data:`SPARSE`.
+
+    For the arguments see :func:`programs`.
+    """
+    program = draw(bulk_programs(rule, lanes=lanes, steps=4, **place))
+    width = draw(st.sampled_from([1, 1, 4]))
+    shape = (lanes,) if width == 1 else (lanes // width, width)
+
+    # a gradient has entries of one kind in all steps: rows, or single elements
+    forms = draw(st.sampled_from([[f for f in SPARSE if f != "elements"]] * 3 + [["elements"]]))
+
+    def sparse(filling: Filling) -> Filling:
+        return replace(filling, sparse=draw(st.sampled_from(forms)), start=filling.start + draw(st.integers(0, 2)))
+
+    steps = (Step((sparse(g),)) for op in program.operations if isinstance(op, Step) for g in op.gradients[:1] if g)
+    first = replace(program.parameters[0], shape=shape)
+    return replace(program, parameters=(first,), operations=tuple(steps), reuse_gradients=False)
 
 
 def _for_all(step: Step, parameters: int) -> Step:
@@ -165,6 +191,7 @@ def programs(
     most_steps: int = 4,
     most_parameters: int = 3,
     operations: Sequence[str] = ("edit",),
+    sparse_alone: bool = False,
 ) -> Program:
     """Programs with several parameters and groups, edits, late and missing gradients.
 
@@ -178,6 +205,7 @@ def programs(
         lanes: number of elements of the first parameter.
         most_steps, most_parameters: how long and how wide a program may be.
         operations: what may happen between steps, of :data:`OPERATIONS`.
+        sparse_alone: whether every gradient is sparse.
     """
     fixed = dict(fixed or {})
     chosen, first = draw(_setting(rule, fixed, options))
@@ -198,7 +226,7 @@ def programs(
     done = draw(
         _operations(rule, fixed, full, groups, len(parameters), known, most_steps, tuple(operations), tuple(late))
     )
-    return Program(
+    program = Program(
         dtype,
         device,
         implementation,
@@ -209,6 +237,7 @@ def programs(
         reuse_gradients=draw(st.booleans()),
         beside="beside" in operations and draw(st.booleans()),
     )
+    return sparsely(program) if sparse_alone else program
 
 
 @st.composite

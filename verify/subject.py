@@ -259,6 +259,8 @@ class LoadedSubject:
         self.hyperparameters: dict[str, Argument] = {}
         self.options: dict[str, str] = {}
         self.fixed: dict[str, float] = {}
+        # whether it takes no dense gradients: all that it is given are sparse then (see find_sparse_alone)
+        self.sparse_alone = False
         self._match()
 
     # -- matching ----------------------------------------------------------------------------
@@ -516,6 +518,28 @@ class LoadedSubject:
         parameter = torch.zeros(2, requires_grad=True)
         try:
             self.build([{"params": [parameter]}], values, options, "for-loop")
+        except SUBJECT_ERRORS:
+            return False
+        return True
+
+    def find_sparse_alone(self) -> bool:
+        """Find out by trying whether the subject takes sparse gradients alone, and note it."""
+        import torch
+
+        dense = torch.ones(3, 2)
+        self.sparse_alone = not self._takes(dense) and self._takes(dense.to_sparse(1))
+        return self.sparse_alone
+
+    def _takes(self, gradient: torch.Tensor) -> bool:
+        """Whether one step with this gradient, at the rule's defaults, raises nothing."""
+        import torch
+
+        values = {k: v for k, v in self.rule.defaults.items() if k not in self.fixed}
+        parameter = torch.ones(3, 2, requires_grad=True)
+        try:
+            optimizer = self.build([{"params": [parameter]}], values, {}, "for-loop")
+            parameter.grad = gradient
+            optimizer.step()
         except SUBJECT_ERRORS:
             return False
         return True

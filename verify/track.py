@@ -9,6 +9,7 @@ import torch
 
 from verify.lanes import DTYPES, as_float64, fill
 from verify.program import Filling, Parameter, Program
+from verify.sparse import Entries, entries_of, in_form
 
 
 class Track:
@@ -32,8 +33,27 @@ class Track:
         self.set_variables: set[str] = set()
         self.history: list[dict[str, Any]] = []
         self.gradient: np.ndarray | None = None
+        # of the gradient, where it is sparse; and of the sums of entries that hidden state may be
+        self.entries: Entries | None = None
+        self.given: torch.Tensor | None = None
+        self.piled: np.ndarray | float = 0.0
         # elements whose parameter or state has overflowed, as it may: nothing more can be said of them
         self.dead: np.ndarray | None = None
+
+    def take(self, gradient: torch.Tensor | None) -> None:
+        """Note the gradient of the next step: its values and its entries."""
+        sparse = gradient is not None and gradient.is_sparse
+        self.entries = entries_of(gradient) if gradient is not None and sparse else None
+        self.given = gradient.clone() if gradient is not None and sparse else None
+        if gradient is None:
+            self.gradient = None
+        else:
+            self.gradient = as_float64(gradient) if self.entries is None else self.entries.sums
+
+    @property
+    def times(self) -> np.ndarray | float:
+        """How many entries of each element an optimizer may add up one by one, in this step or in hidden state."""
+        return self.piled + (1.0 if self.entries is None else self.entries.times)
 
 
 def _laid_out(values: torch.Tensor, layout: str) -> torch.Tensor:
@@ -69,6 +89,8 @@ def gradient_tensor(filling: Filling, spec: Parameter, program: Program) -> torc
         one = fill(filling, (), dtype).to(program.device)
         return one.expand(spec.shape)
     values = fill(filling, spec.shape, dtype).to(program.device)
+    if filling.sparse:
+        return in_form(values, filling.sparse)
     if spec.layout == "transposed_gradient":
         return _laid_out(values, "transposed")
     if spec.layout in ("strided", "channels_last"):

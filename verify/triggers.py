@@ -121,6 +121,8 @@ def _of_gradient(g: Filling | None) -> Iterator[Feature]:
         return
     if g.expanded:
         yield "gradient", "expanded"
+    if g.sparse:
+        yield "gradient", "sparse"
     if g.values is None or 0 in g.values:
         yield "gradient", "zero"
     if g.values is not None and not all(map(math.isfinite, g.values)):
@@ -252,8 +254,10 @@ def _plain(g: Filling | None, word: str) -> Filling | None:
         return None
     if word == "expanded":
         return replace(g, expanded=False)
+    if word == "sparse":
+        return replace(g, sparse="")
     if g.values is None:
-        return replace(PLAIN_GRADIENT, expanded=g.expanded)
+        return replace(PLAIN_GRADIENT, expanded=g.expanded, sparse=g.sparse)
     wrong = (lambda x: x == 0) if word == "zero" else (lambda x: not math.isfinite(x))
     return replace(g, values=tuple(1.0 if wrong(x) else x for x in g.values))
 

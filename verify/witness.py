@@ -21,6 +21,7 @@ from verify.oracle import LockStep
 from verify.outcome import Mismatch
 from verify.program import AddGroup, Copy, LoadFrom, Operation, Program, Reload, Repeat, Schedule, SetCount
 from verify.scene import Change, Hypothesis, Other, Scene, differing, in_domain, state_inputs
+from verify.sparse import exact_values, readings_of
 from verify.subject import LoadedSubject
 from verify.track import Track
 
@@ -212,7 +213,7 @@ class Moment:
         return value, error
 
     def _evaluate(self, step: Step, v: dict[str, Any] | Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-        results = self.witness._evaluate(step, lower_to_arrays(step, True, careful=True), dict(v))
+        results = self.witness._evaluate(step, lower_to_arrays(step, True, True, "e_g" in v), dict(v))
         found = {}
         for name, (value, error) in zip(step.outputs, results, strict=True):
             if name in self.coarse:
@@ -340,7 +341,7 @@ class Witness(LockStep):
             self.last_step[index] = operation
             track.before, track.seen = after, state
         for index, track in enumerate(self.tracks):
-            self.left[index] = None if track.tensor.grad is None else as_float64(track.tensor.grad)
+            self.left[index] = None if track.tensor.grad is None else exact_values(track.tensor.grad)
         self.live_before = self._live()
 
     def _live(self) -> list[dict[str, float]]:
@@ -374,7 +375,7 @@ class Witness(LockStep):
         left = self.left.get(index)
         idle = [i for i, t in enumerate(self.tracks) if t.gradient is None and t.spec.group in self.present]
         grad = track.tensor.grad
-        now = None if grad is None else as_float64(grad)
+        now = None if grad is None else exact_values(grad)
         changed = now is not None and track.gradient is not None and not np.array_equal(now, track.gradient)
         return Scene(
             parameter=index,
@@ -406,6 +407,7 @@ class Witness(LockStep):
             counter=counter,
             shared=tuple(self._shared(index, track, changed)),
             unit=self.u,
+            readings=readings_of(track.given) if track.given is not None else {},
         )
 
     def _count_dtype(self, track: Track) -> str:
@@ -417,7 +419,7 @@ class Witness(LockStep):
         """Tensors of the state that are other tensors too."""
         grad = track.tensor.grad
         for name, mine in self._tensors(track):
-            if changed and grad is not None and grad.data_ptr() == mine.data_ptr():
+            if changed and grad is not None and not grad.is_sparse and grad.data_ptr() == mine.data_ptr():
                 yield f"{name} is p.grad itself and not a copy of it"
             for other, one in enumerate(self.tracks):
                 if other != index and any(x.data_ptr() == mine.data_ptr() for _, x in self._tensors(one)):

@@ -402,6 +402,8 @@ class Worker:
         program = _small_program(context)
         run = LockStep(self.loaded, program, judge="p", in_subject=self.in_subject)
         outcome = run.run()
+        if outcome.error and not self.loaded.sparse_alone and run.call(self.loaded.find_sparse_alone):
+            return self._find_refusal(context)
         scalars = "float64"
         if context.implementation in ("differentiable", "capturable"):
             # their scalars are tensors by design

@@ -21,6 +21,7 @@ _MODULES = {
     "adam": "adam",
     "adam_eps_hat": "adam",
     "adamw": "adam",
+    "sparse_adam": "sparse_adam",
     "adamax": "adamax",
     "nadam": "nadam",
     "radam": "radam",

@@ -337,6 +337,8 @@ class _Reader:
                     continue
                 self.bindings[place] = sympy.Rational(str(h.absent))
                 supposed.append(f"{h.name} = {h.absent:g} (only {rule.name} has it)")
+        if self.rules[0].lazy != self.rules[1].lazy:
+            supposed.append("that every gradient has an entry for every element")
         return tuple(supposed)
 
     def resolve(self, place: Place, above: tuple[Place, ...] = ()) -> sympy.Expr:

@@ -38,16 +38,17 @@ class Node:
 class ArrayCode:
     """Generates the body of one step. ``careful`` adds the guards against overflow on the way."""
 
-    def __init__(self, step: Step, carried: bool, careful: bool):
+    def __init__(self, step: Step, carried: bool, careful: bool, inexact: bool = False):
         self.step = step
         self.carried = carried
+        self.inexact = inexact
         self.careful = careful
         self.lines: list[str] = []
         self.depth = 1
         self.memo: dict[sympy.Basic, Node] = {}
         self.count = 0
         self.lanes = {f"v_{s.name}" for s, scalar in step.is_scalar.items() if not scalar}
-        self.lanes |= {f"e_{s.name}" for s in step.state if not s.scalar}
+        self.lanes |= {f"e_{s.name}" for s in step.state if not s.scalar} | {"e_g"}
 
     # -- writing lines ---------------------------------------------------------------------
 
@@ -125,6 +126,9 @@ class ArrayCode:
             if self.carried and name in {s.name for s in self.step.state}:
                 error = f"e_{name}"
                 self.emit(f"{error} = v[{error!r}]")
+        elif name == "g" and self.inexact:
+            error = "e_g"
+            self.emit("e_g = v['e_g']")
         elif scalar and name in {h.name for h in self.step.rule.hyperparameters}:
             # A hyperparameter that enters scalar tensors is rounded to their dtype.
             error = f"e_{name}"
@@ -637,13 +641,13 @@ def _is_exact_everywhere(value: str) -> bool:
     return number == 0 or (2.0**-6 <= number <= 2.0**6 and math.frexp(number)[0] == 0.5)
 
 
-def array_source(step: Step, carried: bool = False, careful: bool = False) -> str:
+def array_source(step: Step, carried: bool = False, careful: bool = False, inexact: bool = False) -> str:
     """Source of the generated function (see :func:`lower_to_arrays`)."""
-    return ArrayCode(step, carried, careful).source()
+    return ArrayCode(step, carried, careful, inexact).source()
 
 
 @lru_cache(maxsize=512)
-def lower_to_arrays(step: Step, carried: bool = False, careful: bool = False) -> Callable:
+def lower_to_arrays(step: Step, carried: bool = False, careful: bool = False, inexact: bool = False) -> Callable:
     """Array code for one step.
 
     Args:
@@ -651,6 +655,7 @@ def lower_to_arrays(step: Step, carried: bool = False, careful: bool = False) ->
         carried: whether state comes with an error of its own (``v["e_" + name]``), as it does when
             the subject's state cannot be seen.
         careful: whether to give an infinite allowance where an intermediate result may overflow.
+        inexact: whether the gradient comes with an error of its own, ``v["e_g"]``, as a sum of entries does.
 
     Returns:
         ``evaluate(xp, u, tiny, w, w_entry, largest, v) -> [(value, error | None), ...]`` in the order
@@ -658,9 +663,27 @@ def lower_to_arrays(step: Step, carried: bool = False, careful: bool = False) ->
         ``w`` of scalars, ``w_entry`` of hyperparameters that enter scalars, all times the factor;
         ``v`` maps names to float64 arrays and Python floats, ``"p.shape"`` to the shape of the parameter where
         the rule has reductions (its arrays are flat then), and ``"store_" + name`` of a scalar state
-        to unit roundoff and smallest number of the tensor that holds it, times the factor. An error of
-        None means exact.
+        to unit roundoff and smallest number of the tensor that holds it, times the factor; ``"g.entry"``,
+        where the gradient is sparse, says which elements it has. An error of None means exact.
     """
     namespace: dict[str, Any] = RUNTIME | reduced.RUNTIME
-    exec(compile(array_source(step, carried, careful), f"<{step.rule.name}>", "exec"), namespace)
-    return namespace["evaluate"]
+    exec(compile(array_source(step, carried, careful, inexact), f"<{step.rule.name}>", "exec"), namespace)
+    return _lazily(step, namespace["evaluate"]) if step.rule.lazy else namespace["evaluate"]
+
+
+def _lazily(step: Step, evaluate: Callable) -> Callable:
+    """Elements that have no entry in a sparse gradient keep what the rule lets them keep, exactly."""
+
+    def lazily(xp, u, tiny, w, w_entry, largest, v):
+        results = evaluate(xp, u, tiny, w, w_entry, largest, v)
+        if "g.entry" not in v:
+            return results
+        there = v["g.entry"]
+        return [
+            (xp.where(there, value, v[name]), xp.where(there, 0.0 if error is None else error, v.get(f"e_{name}", 0.0)))
+            if name in step.rule.lazy
+            else (value, error)
+            for name, (value, error) in zip(step.outputs, results, strict=True)
+        ]
+
+    return lazily

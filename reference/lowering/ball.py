@@ -211,7 +211,8 @@ def exact_step(step: Step, values: Mapping[str, float], resolution: Mapping[str,
     """Enclosures of the new values of one element.
 
     Args:
-        values: every symbol of the step by name, as the float (or int) it really was.
+        values: every symbol of the step by name, as the float (or int) it really was; ``"g.entry"`` is zero where a
+            sparse gradient does not have this element.
         resolution: for each output, the allowance that the enclosure must be finer than.
 
     Returns:
@@ -225,6 +226,8 @@ def exact_step(step: Step, values: Mapping[str, float], resolution: Mapping[str,
             flint.ctx.prec = precision
             v = evaluate({name: flint.arb(value) for name, value in values.items() if value is not None})
             result = {name: v[step.new_symbol(name).name] for name in step.outputs}
+            if not values.get("g.entry", True):
+                result |= {name: flint.arb(values[name]) for name in step.rule.lazy if name in result}
             coarse = any(not float(result[name].rad()) <= resolution[name] * 2.0**-10 for name in step.outputs)
             if not coarse or precision >= LAST_PRECISION:
                 return result

@@ -38,6 +38,7 @@ from reference.rules.rprop import RPROP
 from reference.rules.schedule_free import SCHEDULE_FREE_ADAMW, SCHEDULE_FREE_ADAMW_SCALED, SCHEDULE_FREE_SGD
 from reference.rules.sgd import GRADIENT_DESCENT, HEAVY_BALL, SGD
 from reference.rules.sgdw import SGDW, SGDW_SCHEDULED
+from reference.rules.sparse_adam import SPARSE_ADAM
 from reference.rules.tiger import TIGER
 from reference.rules.yogi import YOGI, YOGI_CORRECTED
 
@@ -50,6 +51,7 @@ RULES: dict[str, UpdateRule] = {
         ADAM,
         ADAM_EPS_HAT,
         ADAMW,
+        SPARSE_ADAM,
         ADAMAX,
         NADAM,
         RADAM,

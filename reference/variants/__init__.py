@@ -12,7 +12,17 @@ epsilon.inside_root: epsilon is inside the square root
 epsilon.inside_uncorrected_root: epsilon is inside the square root, before the bias correction
 """
 
-from reference.variants.registry import Variant, each_variant, pairs, variant, variants
+from reference.variants.registry import Variant, each_variant, lazy_variants, pairs, variant, variants
 from reference.variants.screening import differs, distance, resembles
 
-__all__ = ["Variant", "differs", "distance", "each_variant", "pairs", "resembles", "variant", "variants"]
+__all__ = [
+    "Variant",
+    "differs",
+    "distance",
+    "each_variant",
+    "lazy_variants",
+    "pairs",
+    "resembles",
+    "variant",
+    "variants",
+]

@@ -21,6 +21,7 @@ from reference.variants import (
     epsilon,
     history,
     initial,
+    lazy,
     maximum,
     mixtures,
     moments,
@@ -92,6 +93,8 @@ def variants(rule: UpdateRule) -> tuple[Variant, ...]:
 
 def each_variant(rule: UpdateRule) -> Iterator[Variant]:
     """The same one by one, for whoever needs the likely ones alone: each is made once, when it is first asked for."""
+    if rule.lazy:
+        yield from lazy_variants(rule)
     search = _search(rule)
     for number in range(MOST):
         while number >= len(search.made):
@@ -100,6 +103,12 @@ def each_variant(rule: UpdateRule) -> Iterator[Variant]:
                 return
             search.made.append(found)
         yield search.made[number]
+
+
+@lru_cache(maxsize=64)
+def lazy_variants(rule: UpdateRule) -> tuple[Variant, ...]:
+    """Variants that differ in what they do with elements that a sparse gradient does not have."""
+    return tuple(Variant(name, sentence, changed) for name, sentence, changed in lazy.lazy_edits(rule))
 
 
 def variant(rule: UpdateRule, name: str) -> Variant:

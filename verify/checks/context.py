@@ -20,6 +20,7 @@ from verify.oracle import LockStep, run_program, scalar_dtype
 from verify.outcome import Mismatch, Outcome, Seconds
 from verify.program import Filling, Program, Step
 from verify.reduce import reduce_program
+from verify.sparsely import has_sparse, sparsely
 from verify.subject import LoadedSubject
 from verify.triggers import misfit
 
@@ -154,7 +155,8 @@ class Context:
 
     def program(self, **parts: Any) -> Program:
         """A program that runs where this cell is; ``parts`` are fields of :class:`Program`."""
-        return Program(self.dtype, self.device, self.implementation, **parts)
+        program = Program(self.dtype, self.device, self.implementation, **parts)
+        return sparsely(program) if self.loaded.sparse_alone else program
 
     @property
     def place(self) -> dict[str, str]:
@@ -166,6 +168,7 @@ class Context:
             **self.place,
             "fixed": self.loaded.fixed,
             "options": tuple(self.loaded.options),
+            "sparse_alone": self.loaded.sparse_alone,
         }
 
     def refute(
@@ -333,5 +336,7 @@ def context_for(loaded: LoadedSubject, program: Program) -> Context:
     context = Context(
         loaded, program.dtype, program.device, program.implementation, BUDGETS["quick"], 0, loaded.editable()
     )
+    if has_sparse(program.operations):
+        loaded.find_sparse_alone()
     context.settle_scalars()
     return context

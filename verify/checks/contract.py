@@ -15,7 +15,7 @@ import torch
 from verify.checks import check
 from verify.checks.context import Context, Finding, Report
 from verify.checks.programs import first_trials, settings
-from verify.checks.promised import VALUES, few, grouped, keep, register, rows, small, three_steps
+from verify.checks.promised import VALUES, few, few_undecayed, grouped, keep, register, rows, small, three_steps
 from verify.driver import SubjectRaised, Unsupported, quiet
 from verify.finding import message_for
 from verify.isolation import Guard
@@ -131,7 +131,7 @@ register(
 register(
     "contract.memory",
     "A step holds no loss and no gradient, its tensors do not grow, and it reads no memory that was never written.",
-    few,
+    few_undecayed,
 )
 
 

@@ -12,6 +12,7 @@ from verify.checks.programs import first_trials
 from verify.errors import one_line
 from verify.lanes import DTYPES, fill
 from verify.program import Filling
+from verify.sparse import in_form
 from verify.subject import SUBJECT_ERRORS, LoadedSubject, Subject, load
 
 ELEMENTS = (64, 4096, 65_536, 64)
@@ -82,7 +83,8 @@ class _Stepper:
             fill(Filling(7 * k), (n,), dtype).to(self.device).requires_grad_(True) for k, n in enumerate(ELEMENTS)
         ]
         for k, p in enumerate(self.params):
-            p.grad = fill(Filling(900 + 31 * k), tuple(p.shape), dtype).to(self.device)
+            gradient = fill(Filling(900 + 31 * k), tuple(p.shape), dtype).to(self.device)
+            p.grad = in_form(gradient, "rows") if context.loaded.sparse_alone else gradient
         groups = [{"params": self.params}]
         self.optimizer = loaded.build(groups, values, {}, implementation or context.implementation)
         for _ in range(3):

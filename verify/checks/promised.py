@@ -87,6 +87,15 @@ def few(context: Context) -> Iterator[Program]:
         yield three_steps(context, [values], options, parameters)
 
 
+def few_undecayed(context: Context) -> Iterator[Program]:
+    """Those, and the first without weight decay, which few take together with sparse gradients."""
+    programs = list(few(context))
+    yield from programs
+    for program in programs[:1]:
+        if "weight_decay" in program.groups[0]:
+            yield replace(program, groups=({**program.groups[0], "weight_decay": 0.0},))
+
+
 # -- trying them -----------------------------------------------------------------------------
 
 

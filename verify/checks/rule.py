@@ -12,6 +12,7 @@ from verify.lanes import DTYPES, fill
 from verify.oracle import LockStep
 from verify.outcome import Outcome
 from verify.program import Filling, Program, Step
+from verify.sparse import in_form
 from verify.strategies import bulk_programs
 
 
@@ -59,7 +60,8 @@ def measure_speed(context: Context, report: Report) -> dict[str, float]:
     """Our own time per step against a warm loop of the subject's steps on the same elements."""
     loaded, lanes = context.loaded, context.budget.lanes
     p = fill(Filling(11), (lanes,), DTYPES[context.dtype]).requires_grad_(True)
-    p.grad = fill(Filling(70_001), (lanes,), DTYPES[context.dtype])
+    gradient = fill(Filling(70_001), (lanes,), DTYPES[context.dtype])
+    p.grad = in_form(gradient, "rows") if loaded.sparse_alone else gradient
     optimizer = loaded.build([{"params": [p]}], first_trials(context), {}, context.implementation)
     best = math.inf
     for _ in range(5):

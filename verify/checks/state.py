@@ -26,6 +26,7 @@ from verify.program import (
     Reload,
     Step,
 )
+from verify.sparse import in_form
 from verify.trajectory import Recorder, record, unequal
 
 SHAPES = ((5,), (3, 2), ())
@@ -302,7 +303,7 @@ def _takes_a_group(driver: Recorder) -> bool:
     if not hasattr(driver.optimizer, "add_param_group"):
         return True
     extra = torch.ones(2, dtype=driver.tracks[0].tensor.dtype, requires_grad=True)
-    extra.grad = torch.ones_like(extra)
+    extra.grad = in_form(torch.ones_like(extra), "rows") if driver.loaded.sparse_alone else torch.ones_like(extra)
     try:
         driver.call(driver.optimizer.add_param_group, {"params": [extra]})
         driver.call(lambda: driver.optimizer.step())

@@ -79,9 +79,16 @@ def give_with_graph(case: Case, params: list[torch.Tensor], k: int) -> None:
 
 def same(a: torch.Tensor, b: torch.Tensor) -> bool:
     """Whether two tensors are equal element by element (nan equals nan)."""
-    if a.shape != b.shape or a.dtype != b.dtype:
+    if a.shape != b.shape or a.dtype != b.dtype or a.layout != b.layout:
         return False
+    if a.is_sparse:
+        return same(a._indices(), b._indices()) and same(a._values(), b._values())
     return bool(((a == b) | ((a != a) & (b != b))).all())
+
+
+def dense(g: torch.Tensor) -> torch.Tensor:
+    """A gradient as a dense tensor."""
+    return g.to_dense() if g.is_sparse else g
 
 
 def copies(params: list[torch.Tensor]) -> list[torch.Tensor]:

@@ -213,7 +213,8 @@ def infinite_step(case: Case, params: list, optimizer: Any, scaler: Any, k: int,
         with torch.no_grad():
             for p in params:
                 if p.grad is not None:
-                    p.grad[(0,) * p.grad.ndim] = float("inf")
+                    held = p.grad._values() if p.grad.is_sparse else p.grad
+                    held[(0,) * held.ndim] = float("inf")
         if explicit:
             scaler.unscale_(optimizer)
         scaler.step(optimizer)

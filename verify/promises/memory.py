@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import random
 import types
 import weakref
 from collections.abc import Iterator, Mapping
@@ -10,14 +11,16 @@ from typing import Any
 
 import torch
 
-from verify.promises.case import Broken, Case, build, fresh, give, same, with_new_memory
+from verify.promises.case import Broken, Case, build, dense, fresh, give, same, with_new_memory
+from verify.promises.tensors import sparse_gradient
 
 
 def memory(case: Case) -> None:
     """Three steps whose closure computes a loss and its gradients: once gradients are set to None, the loss, the
     gradients and what the graph held must be free. The tensors that can be reached from the optimizer (its state, its
     groups, its attributes, those of its class) must have as many elements after 50 steps as after 5; if not, it goes
-    on to 600, for a history of bounded length may be meant. And the steps must be the same when memory that nobody
+    on to 600, for a history of bounded length may be meant; on sparse gradients too, whose entries may be kept one by
+    one. And the steps must be the same when memory that nobody
     has initialised holds NaN.
 
     Bugs of this kind: the loss kept with its graph, and with it all activations; gradients kept in an attribute; a
@@ -25,6 +28,7 @@ def memory(case: Case) -> None:
     """
     freed(case)
     bounded(case)
+    bounded(case, sparse=True)
     initialised(case)
 
 
@@ -56,12 +60,15 @@ def step_watched(case: Case, optimizer: Any, params: list[torch.Tensor], k: int)
         loss = torch.zeros((), device=params[0].device)
         for p, g in zip(params, case.gradients[k % len(case.gradients)], strict=True):
             if g is not None:
-                hidden = p * g.conj()
+                hidden = p * dense(g).conj()
                 watched.append((weakref.ref(hidden), "what the graph of the loss held"))
                 hidden = hidden.real if hidden.is_complex() else hidden
                 loss = loss + (hidden * 1.0).sum().to(loss.dtype)
         if loss.requires_grad:
             loss.backward()
+        for p, g in zip(params, case.gradients[k % len(case.gradients)], strict=True):
+            if g is not None and g.is_sparse and p.grad is not None:
+                p.grad = p.grad.to_sparse(1)
         watched.append((weakref.ref(loss), "the loss"))
         for i, p in enumerate(params):
             if p.grad is not None:
@@ -77,7 +84,7 @@ def step_watched(case: Case, optimizer: Any, params: list[torch.Tensor], k: int)
     return watched
 
 
-def bounded(case: Case) -> None:
+def bounded(case: Case, sparse: bool = False) -> None:
     """The number of elements that the optimizer holds after 5 steps and after 50."""
     params = fresh(case)
     optimizer = build(case, params)
@@ -88,14 +95,32 @@ def bounded(case: Case) -> None:
             return
         while done < until:
             give(case, params, done)
-            optimizer.step()
+            if sparse:
+                give_lookups(params, done)
+            try:
+                optimizer.step()
+            except Exception:
+                if sparse:
+                    return  # whether sparse gradients are taken is another promise
+                raise
             done += 1
         for p in params:
             p.grad = None
         held[until] = elements(optimizer)
     if held[600] > held[300]:
         told = ", ".join(f"{count} after {when}" for when, count in held.items())
-        raise Broken(f"the optimizer's tensors grow with every step: {told} steps in all their elements; they must not")
+        kind = " on sparse gradients" if sparse else ""
+        raise Broken(
+            f"the optimizer's tensors grow with every step{kind}: {told} steps in all their elements; they must not"
+        )
+
+
+def give_lookups(params: list[torch.Tensor], k: int) -> None:
+    """Gradients as an embedding leaves them that looked up eight rows, in no order and some of them several times."""
+    for p in params:
+        if p.grad is not None and p.ndim and len(p):
+            rows = tuple(random.Random(k).choices(range(len(p)), k=8))
+            p.grad = sparse_gradient(dense(p.grad), rows, "twice")
 
 
 def elements(optimizer: Any) -> int:
@@ -108,7 +133,9 @@ def elements(optimizer: Any) -> int:
         if id(thing) in seen:
             continue
         seen.add(id(thing))
-        if isinstance(thing, torch.Tensor) or type(thing).__module__.split(".")[0] == "numpy":
+        if isinstance(thing, torch.Tensor) and thing.is_sparse:
+            total += thing._values().numel()
+        elif isinstance(thing, torch.Tensor) or type(thing).__module__.split(".")[0] == "numpy":
             total += int(getattr(thing, "numel", lambda thing=thing: getattr(thing, "size", 0))())
         else:
             waiting += inside(thing)

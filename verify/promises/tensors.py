@@ -13,6 +13,7 @@ from verify.promises.case import (
     NotOffered,
     build,
     copies,
+    dense,
     expect_same,
     expect_state,
     fresh,
@@ -36,7 +37,7 @@ def gradients(case: Case) -> None:
     for k in range(len(case.gradients)):
         give(case, params, k)
         held = [p.grad for p in params]
-        before = [None if g is None else (g.clone(), g.stride(), g.dtype) for g in held]
+        before = [None if g is None else (g.clone(), strides(g), g.dtype) for g in held]
         for when in (f"step {k + 1}", f"step() again after step {k + 1}"):
             try:
                 optimizer.step()
@@ -54,15 +55,23 @@ def gradients(case: Case) -> None:
                     raise Broken(f"{when} set {name} to None; gradients are the caller's")
                 if p.grad is not g:
                     raise Broken(f"{when} put another tensor in the place of {name}; it must stay the same one")
-                if (g.stride(), g.dtype) != old[1:]:
-                    raise Broken(f"{when} changed {name} to strides {g.stride()}, {g.dtype} from {old[1]}, {old[2]}")
+                if (strides(g), g.dtype) != old[1:]:
+                    raise Broken(f"{when} changed {name} to strides {strides(g)}, {g.dtype} from {old[1]}, {old[2]}")
                 if g.requires_grad or g.grad_fn is not None:
                     raise Broken(f"after {when} {name} requires grad; it did not before")
                 expect_unwritten(g, old[0], name, when)
 
 
+def strides(g: torch.Tensor) -> Any:
+    """How a gradient is laid out; a sparse one has no strides, but may be coalesced."""
+    return ("coalesced" if g.is_coalesced() else "uncoalesced") if g.is_sparse else g.stride()
+
+
 def expect_unwritten(g: torch.Tensor, old: torch.Tensor, name: str, when: str) -> None:
     """Broken if a gradient has other values."""
+    if g.is_sparse and not same(g, old):
+        was, now = old._values().tolist(), g._values().tolist()
+        raise Broken(f"{when} changed the entries of {name} from {was} to {now}; it must not write into them")
     if not same(g, old):
         x, y = g.reshape(-1), old.reshape(-1)
         at = next(j for j in range(x.numel()) if not same(x[j], y[j]))
@@ -130,6 +139,7 @@ def expect_backward(case: Case, params: list[torch.Tensor], when: str) -> None:
         if g is None or p.is_complex():
             continue
         p.grad = None
+        g = dense(g)
         with torch.enable_grad():
             (p * g).sum().backward()
         if p.grad is None or not same(p.grad, g):
@@ -196,7 +206,9 @@ def state(case: Case) -> None:
 
 
 def cells(x: torch.Tensor) -> set[int]:
-    """Addresses of the elements of a small tensor."""
+    """Addresses of the elements of a small tensor, or of the entries of a sparse one."""
+    if x.is_sparse:
+        return cells(x._indices()) | cells(x._values())
     ranges = [range(0, n * step, step) if step else range(0, 1) for n, step in zip(x.shape, x.stride(), strict=True)]
     size = x.element_size()
     return {x.data_ptr() + size * sum(place) for place in itertools.product(*ranges)} if x.numel() else set()
@@ -248,7 +260,7 @@ def expect_zeroed(case: Case, optimizer: Any, params: list[torch.Tensor], frozen
             if g is not None and p.grad is not g:
                 found = "None" if p.grad is None else "another tensor"
                 raise Broken(f"after {call} the gradient of parameter {i} is {found}; it must be the same tensor")
-            if g is not None and bool(g.count_nonzero()):
+            if g is not None and bool(dense(g).count_nonzero()):
                 whose = f"parameter {i}, which is frozen," if frozen[i] else f"parameter {i}"
                 raise Broken(f"after {call} the gradient of {whose} is not zero")
             if g is not None and (g.grad_fn is not None or g.requires_grad):
@@ -324,7 +336,7 @@ def sparse_run(case: Case, how: str, *, alone: bool) -> list[list[torch.Tensor]]
     for k, rows in enumerate(SPARSE_ROWS):
         give(case, params, k)
         g = params[0].grad
-        params[0].grad = None if g is None else sparse_gradient(g, rows, how)
+        params[0].grad = None if g is None else sparse_gradient(dense(g), rows, how)
         for p in params[1:]:
             p.grad = None if alone else p.grad
         optimizer.step()

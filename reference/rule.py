@@ -105,12 +105,18 @@ class StateVariable:
 
 @dataclass(frozen=True)
 class Option:
-    """A choice between two forms of the rule; ``arguments`` are constructor arguments that make it."""
+    """A choice between two forms of the rule.
+
+    Args:
+        arguments: constructor arguments that make it.
+        values: what such an argument is given for off and on.
+    """
 
     name: str
     default: bool = False
     arguments: tuple[str, ...] = ()
     about: str = ""
+    values: tuple[Any, Any] = (False, True)
 
 
 class Options(Mapping[str, bool]):

@@ -235,8 +235,9 @@ def _with_options_given(rule: UpdateRule, subject: Subject) -> UpdateRule:
         name = subject.names.get(option.name)
         for argument in [name] if name else [*option.arguments, option.name]:
             value = subject.arguments.get(argument)
-            if isinstance(value, bool):
-                given[option.name] = value
+            for on, meant in enumerate(option.values):
+                if type(value) is type(meant) and value == meant and argument in subject.arguments:
+                    given[option.name] = bool(on)
     if all(given.get(o.name, o.default) == o.default for o in rule.options):
         return rule
     options = tuple(replace(o, default=given.get(o.name, o.default)) for o in rule.options)
@@ -425,9 +426,10 @@ class LoadedSubject:
                 entries += [None] * (argument.index + 1 - len(entries))
                 entries[argument.index] = number
                 arguments[argument.name] = tuple(entries)
+        choices = {o.name: o.values for o in self.rule.options}
         for name, value in options.items():
             if name in self.options:
-                arguments[self.options[name]] = value
+                arguments[self.options[name]] = choices[name][bool(value)] if name in choices else value
         return arguments
 
     def _default_entries(self, name: str) -> tuple:

@@ -1,0 +1,182 @@
+"""A line search, judged by what it must reach and not by how: the strong Wolfe conditions (Nocedal & Wright, 3.7).
+
+    f(x + s) <= f(x) + c1 g(x)'s        |g(x + s)'s| <= c2 |g(x)'s|
+
+The first trial is the step that would be taken without a search; every other one lies on the same ray. A search may
+end without the conditions when max_eval is reached, or when two points of its bracket are closer than
+tolerance_change; it may never end higher than it began.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flint import arb
+
+from reference.quasi_newton.aim import Aim, Point, distance, numbers, same
+from reference.quasi_newton.enclosure import Vector, at_most, below, largest_of
+from reference.quasi_newton.trace import Evaluation
+
+if TYPE_CHECKING:
+    from reference.quasi_newton.reading import CallReading
+
+
+class Search:
+    """The search of one iteration: the evaluations from ``first`` on, and the one that is accepted.
+
+    Args:
+        call: the call that is read.
+        aim: the first trial.
+        last: whether max_iter allows no further iteration.
+    """
+
+    def __init__(self, call: CallReading, aim: Aim, last: bool):
+        self.call, self.aim, self.last = call, aim, last
+        self.a, self.first = call.a, call.used
+        self.begin = call.seen[call.at]
+        self.places = [call.at]
+
+    def read(self) -> bool:
+        """Judge the trials, and move to the accepted one; whether that was possible."""
+        call = self.call
+        if self.first == len(call.seen):
+            stays = same(call.call.end, self.begin.point)
+            call.violate(
+                "stop" if stays else "count",
+                "it stopped here, and nothing says that it has to"
+                if stays
+                else "it moved with a line search that called the closure nowhere",
+                f"len({call.name}.evaluations) > {self.first}",
+            )
+            return False
+        aimed = call.judge_point(call.seen[self.first].point, f"{call.name}.evaluations[{self.first}].point", self.aim)
+        if not aimed and not self.last:
+            call.reading.lost = True  # where this iteration ends could only be told from where the next one leads
+            return False
+        end, accepted = self._end()
+        call.used = end
+        self.places += range(self.first, end)
+        if aimed:
+            self._judge_ray()
+        if accepted is None:
+            call.violate(
+                "search",
+                "it ends at a point which it never evaluated",
+                f"{call.name}.end in [e.point for e in {call.name}.evaluations]",
+            )
+            return False
+        self._judge_accepted(accepted)
+        call.at = accepted
+        return True
+
+    # -- where it ends -------------------------------------------------------------------------
+
+    def _end(self) -> tuple[int, int | None]:
+        """How many evaluations there are when it ends, and which of them it accepts."""
+        call, seen = self.call, self.call.seen
+        if not self.last:
+            for end in range(self.first + 1, len(seen)):
+                for place in (*range(end - 1, self.first - 1, -1), call.at):
+                    aim = call.next_aim(seen[place])
+                    if aim is not None and aim.tells() and aim.fits(seen[end].point):
+                        return end, place
+        places = (*range(len(seen) - 1, self.first - 1, -1), call.at)
+        return len(seen), next((k for k in places if self._is_near(seen[k].point, call.call.end)), None)
+
+    def _is_near(self, evaluated: Point, end: Point) -> bool:
+        """Whether an optimizer that evaluated at one point may have come back to it at the other."""
+        moves = [self.a.displacement(e, z) for e, z in zip(numbers(end), numbers(evaluated), strict=True)]
+        return same(evaluated, end) or all(bool(m.contains(arb(0))) for m in moves)
+
+    # -- judging -------------------------------------------------------------------------------
+
+    def _moved(self, point: Point) -> Vector:
+        here = numbers(self.begin.point)
+        return [self.a.displacement(z, x) for z, x in zip(numbers(point), here, strict=True)]
+
+    def _judge_ray(self) -> None:
+        """Every trial is x + t d with t >= 0."""
+        around, call = self.aim.around, self.call
+        sizes = [abs(d).lower() for d in around]
+        top = max(range(len(sizes)), key=lambda i: float(sizes[i]) if sizes[i].is_finite() else -1.0)
+        for place in self.places[2:]:
+            moved = self._moved(call.seen[place].point)
+            t = moved[top] / around[top]
+            off = [i for i, (m, d) in enumerate(zip(moved, around, strict=True)) if not (m - t * d).overlaps(arb(0))]
+            off = [i for i in off if (m := moved[i]).is_finite() and (t * around[i]).is_finite() and m == m]
+            if not off and not t < 0:
+                continue
+            i = off[0] if off else top
+            x = self.begin.point[i]
+            due = x + float((t * around[i]).mid()) if off else x
+            within = float(distance(moved[i] - t * around[i], arb(moved[i].mid()) - arb((t * around[i]).mid())))
+            name = f"{call.name}.evaluations[{place}].point[{i}]"
+            call.violate(
+                "search",
+                f"a trial of the line search is not on the ray x + t d with t >= 0: element {i} is "
+                f"{call.seen[place].point[i]:.9g}, and {'must be' if off else 'must be on the other side of'} {due:.9g}",
+                f"abs({name} - {due!r}) <= {within!r}"
+                if off
+                else f"({name} - {x!r}) * {float(around[i].mid())!r} >= 0",
+            )
+            return
+
+    def _judge_accepted(self, place: int) -> None:
+        call, conventions = self.call, self.call.reading.conventions
+        there, begin, names = call.seen[place], self.begin, f"{call.name}.evaluations"
+        loss, before = arb(there.loss), arb(begin.loss)
+        s = self._moved(there.point)
+        slope = self.a.dot(numbers(begin.gradient), s)
+        slope_there = self.a.dot(numbers(there.gradient), s)
+        both = f"{names}[{place}], {names}[{call.at}]"
+        if conventions.armijo is not None and at_most(loss, self.a.rounded(before)) is False:
+            call.violate(
+                "search",
+                f"the line search accepts a point where the loss is {there.loss:.9g}, above {begin.loss:.9g} where it began",
+                f"{names}[{place}].loss <= {names}[{call.at}].loss",
+            )
+            return
+        if place == call.at:
+            if not self._may_give_up():
+                call.violate(
+                    "search",
+                    f"the line search gives up after {call.used - self.first} trials, with max_eval not reached and no "
+                    "bracket narrower than tolerance_change",
+                    f"{call.name}.end != {names}[{call.at}].point",
+                )
+            return
+        for name, c, met, test in (
+            (
+                "f(x + s) <= f(x) + c1 g's",
+                conventions.armijo,
+                at_most(loss, self.a.rounded(before + self.a.rounded(arb(conventions.armijo or 0) * slope))),
+                f"sufficient_decrease({both})",
+            ),
+            (
+                "|g(x + s)'s| <= c2 |g's|",
+                conventions.wolfe,
+                at_most(abs(slope_there), self.a.rounded(arb(conventions.wolfe or 0) * abs(slope))),
+                f"small_slope({both})",
+            ),
+        ):
+            if c is not None and met is False and not self._may_give_up():
+                call.violate(
+                    "search",
+                    f"the line search accepts a point that does not satisfy {name}: f {begin.loss:.9g} to "
+                    f"{there.loss:.9g}, slope along the step {float(slope.mid()):.3g} to {float(slope_there.mid()):.3g}",
+                    test,
+                )
+                return
+
+    def _may_give_up(self) -> bool:
+        """Whether a limit was reached, or may have been."""
+        call = self.call
+        if call.used >= call.settings.max_eval:
+            return True
+        seen: list[Evaluation] = [call.seen[place] for place in self.places]
+        for k, one in enumerate(seen):
+            for other in seen[k + 1 :]:
+                apart = [self.a.displacement(b, a) for a, b in zip(numbers(one.point), numbers(other.point), strict=True)]
+                if below(largest_of([abs(x) for x in apart]), call.given("tolerance_change")) is not False:
+                    return True
+        return False

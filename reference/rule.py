@@ -335,5 +335,10 @@ class UpdateRule:
         return self.name != "none"
 
     @property
+    def kind(self) -> str:
+        """What is judged: single steps, or for ``"quasi_newton"`` whole calls with a closure."""
+        return ""
+
+    @property
     def defaults(self) -> dict[str, float]:
         return {h.name: h.default for h in self.hyperparameters}

@@ -41,7 +41,8 @@ def first_length(g: Vector, lr: Number, a: Arithmetic) -> Number:
     return a.rounded(one_over.min(1) * lr)
 
 
-def length(lr: Number, a: Arithmetic) -> Number:
+def length(g: Vector, lr: Number, a: Arithmetic) -> Number:
+    """lr: once there is a curvature, -H g has the length of a step."""
     return lr
 
 
@@ -87,14 +88,13 @@ class Conventions:
         forgets: whether every call of step() begins anew.
         size: of a gradient, for its tolerance.
         armijo, wolfe: c1 and c2 of the strong Wolfe conditions; None where a condition is not asked for.
-        least_slope: the sign of the test on g'd: an iteration with g'd > -tolerance_change moves nowhere.
     """
 
     name: str = "lbfgs"
     sentence: str = ""
     directions: tuple[Direction, ...] = (dense, two_loop)
     first_length: Callable[[Vector, Number, Arithmetic], Number] = first_length
-    length: Callable[[Number, Arithmetic], Number] = length
+    length: Callable[[Vector, Number, Arithmetic], Number] = length
     pair: Callable[[Sequence[Vector], Sequence[Vector], Number, Arithmetic], Pair] = pair
     curvature: Callable[[Pair, Arithmetic], Number] = curvature
     least_curvature: float = LEAST_CURVATURE

@@ -12,7 +12,7 @@ from reference.quasi_newton.inverse_hessian import Pair
 
 
 class Undecided(Exception):
-    """Rounding leaves open whether a pair is remembered."""
+    """Rounding leaves open what the history is."""
 
 
 @dataclass(frozen=True)

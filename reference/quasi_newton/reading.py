@@ -144,7 +144,7 @@ class CallReading:
 
     def _length(self, g: Vector, first: bool, a) -> Number:
         lr, conventions = a.rounded(arb(self.settings.lr)), self.reading.conventions
-        return conventions.first_length(g, lr, a) if first else conventions.length(lr, a)
+        return (conventions.first_length if first else conventions.length)(g, lr, a)
 
     def next_aim(self, here: Evaluation) -> Aim | None:
         """The step that would be due in a next iteration from here; None where that depends on rounding."""

@@ -16,6 +16,10 @@ class QuasiNewtonRule(UpdateRule):
     def known(self) -> bool:
         return False
 
+    @property
+    def kind(self) -> str:
+        return "quasi_newton"
+
 
 LBFGS = QuasiNewtonRule(
     name="lbfgs",
@@ -47,7 +51,7 @@ LBFGS = QuasiNewtonRule(
         "max |t d| <= tolerance_change, or |loss - previous loss| < tolerance_change",
         "after the last of max_iter iterations without a line search the closure is not called again",
         "the strong Wolfe conditions have c1 = 1e-4 and c2 = 0.9; a search may end without them when max_eval is "
-        "reached or its bracket is narrower than tolerance_change",
+        "reached or its bracket is narrower than 1e-9 or tolerance_change",
         "the history is kept from one call of step() to the next; a missing gradient is zero; complex numbers are "
         "pairs of real ones",
     ),

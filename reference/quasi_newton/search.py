@@ -3,7 +3,7 @@
     f(x + s) <= f(x) + c1 g(x)'s        |g(x + s)'s| <= c2 |g(x)'s|
 
 The first trial is the step that would be taken without a search; every other one lies on the same ray. A search may
-end without the conditions when max_eval is reached, or when two points of its bracket are closer than
+end without the conditions when max_eval is reached, or when two points of its bracket are closer than 1e-9 or
 tolerance_change; it may never end higher than it began.
 """
 
@@ -15,10 +15,15 @@ from flint import arb
 
 from reference.quasi_newton.aim import Aim, Point, distance, numbers, same
 from reference.quasi_newton.enclosure import Vector, at_most, below, largest_of
+from reference.quasi_newton.history import Undecided
 from reference.quasi_newton.trace import Evaluation
 
 if TYPE_CHECKING:
     from reference.quasi_newton.reading import CallReading
+
+
+# torch's search does not hear of tolerance_change
+NARROW = 1e-9
 
 
 class Search:
@@ -53,7 +58,11 @@ class Search:
         if not aimed and not self.last:
             call.reading.lost = True  # where this iteration ends could only be told from where the next one leads
             return False
-        end, accepted = self._end()
+        try:
+            end, accepted = self._end()
+        except Undecided:
+            call.reading.lost = True
+            return False
         call.used = end
         self.places += range(self.first, end)
         if aimed:
@@ -76,12 +85,18 @@ class Search:
         call, seen = self.call, self.call.seen
         if not self.last:
             for end in range(self.first + 1, len(seen)):
-                for place in (*range(end - 1, self.first - 1, -1), call.at):
-                    aim = call.next_aim(seen[place])
-                    if aim is not None and aim.tells() and aim.fits(seen[end].point):
-                        return end, place
+                places = [k for k in (call.at, *range(self.first, end)) if self._leads(seen[k], seen[end].point)]
+                if len(places) > 1 or (places and self._off_ray(seen[end].point)[2] is None):
+                    raise Undecided  # it may be another trial of this search as well
+                if places:
+                    return end, places[0]
         places = (*range(len(seen) - 1, self.first - 1, -1), call.at)
         return len(seen), next((k for k in places if self._is_near(seen[k].point, call.call.end)), None)
+
+    def _leads(self, place: Evaluation, point: Point) -> bool:
+        """Whether an iteration that begins at one point tries the other one first."""
+        aim = self.call.next_aim(place)
+        return aim is not None and aim.tells() and aim.fits(point)
 
     def _is_near(self, evaluated: Point, end: Point) -> bool:
         """Whether an optimizer that evaluated at one point may have come back to it at the other."""
@@ -96,30 +111,44 @@ class Search:
 
     def _judge_ray(self) -> None:
         """Every trial is x + t d with t >= 0."""
-        around, call = self.aim.around, self.call
+        call = self.call
+        for place in self.places[2:]:
+            point = call.seen[place].point
+            i, due, within = self._off_ray(point)
+            name = f"{call.name}.evaluations[{place}].point[{i}]"
+            if within is not None:
+                call.violate(
+                    "search",
+                    f"a trial of the line search is not on the ray x + t d: element {i} is {point[i]:.9g}, and must be "
+                    f"{due:.9g} where the longest element is",
+                    f"abs({name} - {due!r}) <= {within!r}",
+                )
+                return
+            if due < 0:
+                x = self.begin.point[i]
+                call.violate(
+                    "search",
+                    f"a trial of the line search is behind the point where it began: element {i} went from {x:.9g} to "
+                    f"{point[i]:.9g}, against the direction",
+                    f"({name} - {x!r}) * {float(self.aim.around[i].mid())!r} >= 0",
+                )
+                return
+
+    def _off_ray(self, point: Point) -> tuple[int, float, float | None]:
+        """Whether a point is off the ray: an element that is, where it must be, and within what.
+
+        For a point that may be on the ray: the element with the longest move, t in it, and None.
+        """
+        around, moved = self.aim.around, self._moved(point)
         sizes = [abs(d).lower() for d in around]
         top = max(range(len(sizes)), key=lambda i: float(sizes[i]) if sizes[i].is_finite() else -1.0)
-        for place in self.places[2:]:
-            moved = self._moved(call.seen[place].point)
-            t = moved[top] / around[top]
-            off = [i for i, (m, d) in enumerate(zip(moved, around, strict=True)) if not (m - t * d).overlaps(arb(0))]
-            off = [i for i in off if (m := moved[i]).is_finite() and (t * around[i]).is_finite() and m == m]
-            if not off and not t < 0:
-                continue
-            i = off[0] if off else top
-            x = self.begin.point[i]
-            due = x + float((t * around[i]).mid()) if off else x
-            within = float(distance(moved[i] - t * around[i], arb(moved[i].mid()) - arb((t * around[i]).mid())))
-            name = f"{call.name}.evaluations[{place}].point[{i}]"
-            call.violate(
-                "search",
-                f"a trial of the line search is not on the ray x + t d with t >= 0: element {i} is "
-                f"{call.seen[place].point[i]:.9g}, and {'must be' if off else 'must be on the other side of'} {due:.9g}",
-                f"abs({name} - {due!r}) <= {within!r}"
-                if off
-                else f"({name} - {x!r}) * {float(around[i].mid())!r} >= 0",
-            )
-            return
+        t = moved[top] / around[top]
+        for i, (m, d) in enumerate(zip(moved, around, strict=True)):
+            due = t * d
+            if m.is_finite() and due.is_finite() and not (m - due).overlaps(arb(0)):
+                within = distance(m - due, m.mid() - due.mid())
+                return i, self.begin.point[i] + float(due.mid()), float(within)
+        return top, float(t.upper()), None
 
     def _judge_accepted(self, place: int) -> None:
         call, conventions = self.call, self.call.reading.conventions
@@ -174,9 +203,10 @@ class Search:
         if call.used >= call.settings.max_eval:
             return True
         seen: list[Evaluation] = [call.seen[place] for place in self.places]
+        narrow = call.given("tolerance_change").max(self.a.rounded(arb(NARROW)))
         for k, one in enumerate(seen):
             for other in seen[k + 1 :]:
                 apart = [self.a.displacement(b, a) for a, b in zip(numbers(one.point), numbers(other.point), strict=True)]
-                if below(largest_of([abs(x) for x in apart]), call.given("tolerance_change")) is not False:
+                if below(largest_of([abs(x) for x in apart]), narrow) is not False:
                     return True
         return False

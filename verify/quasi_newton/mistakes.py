@@ -1,0 +1,102 @@
+"""The known ways to get a quasi-Newton rule wrong: which a run would have caught, and which one a subject makes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from itertools import chain, zip_longest
+from typing import TYPE_CHECKING
+
+from reference.quasi_newton.conventions import CONVENTIONS, Conventions
+from reference.quasi_newton.variants import VARIANTS
+from verify.driver import quiet
+from verify.outcome import Outcome
+from verify.power import Power
+from verify.program import Program
+from verify.quasi_newton.judge import Broken, Recording, Trace, judge, read
+from verify.quasi_newton.player import Player
+from verify.quasi_newton.programs import CLAIMS
+from verify.subject import LoadedSubject, Subject, load
+
+if TYPE_CHECKING:
+    from verify.checks.context import Context
+    from verify.diagnosis import Diagnosis
+
+# seconds for one diagnosis, and programs whose traces a mistake must fit
+SECONDS = 8.0
+MOST_TRACES = 16
+# a mistake in these shows in what is done, and not in how often it is asked for
+FORMULA = ("move", "search", "stop")
+
+
+def player_of(loaded: LoadedSubject, conventions: Conventions) -> LoadedSubject:
+    """A way to do it, with the arguments that a subject takes."""
+    player = load(Subject(partial(Player, conventions=conventions), loaded.rule.name, arguments=_given(loaded)))
+    return player
+
+
+def _given(loaded: LoadedSubject) -> dict:
+    """Constructor arguments that the user fixed, by torch's names."""
+    own = {h.name for h in loaded.rule.hyperparameters} | {"line_search_fn"}
+    return {k: v for k, v in loaded.subject.arguments.items() if k in own}
+
+
+def concerned(loaded: LoadedSubject) -> tuple[Conventions, ...]:
+    """The variants that can concern a subject: without a line search, no condition of it."""
+    searches = "strong_wolfe" in loaded.options or loaded.rule.step().options["strong_wolfe"]
+    plain = {"armijo": CONVENTIONS.armijo, "wolfe": CONVENTIONS.wolfe}
+    return tuple(v for v in VARIANTS if searches or replace(v, **plain, name="", sentence="") != _NAMELESS)
+
+
+_NAMELESS = replace(CONVENTIONS, name="", sentence="")
+
+
+def measure(context: Context) -> Power:
+    """Which variants the programs of a run tell apart."""
+    power = Power()
+    by_claim = [[(p, claim.kinds) for p in claim.offered(context)] for claim in CLAIMS.values()]
+    programs = [x for x in chain.from_iterable(zip_longest(*by_claim)) if x is not None]
+    for variant in concerned(context.loaded):
+        power.known[variant.name] = variant.sentence
+        player = player_of(context.loaded, variant)
+        if not any(_caught(player, program, kinds) for program, kinds in programs):
+            power.missed[variant.name] = "no minimisation of the run shows it"
+    return power
+
+
+def _caught(player: LoadedSubject, program: Program, kinds: tuple[str, ...]) -> bool:
+    with quiet():
+        return judge(player, program, kinds)[0].failed
+
+
+def diagnose(context: Context, program: Program, outcome: Outcome) -> Diagnosis | None:
+    """The first variant that fits every minimisation of a subject that does not fit the rule; None where none does."""
+    from verify.diagnosis import Diagnosis
+
+    if not isinstance(outcome.broken, Broken) or outcome.broken.violation.kind not in FORMULA:
+        return None
+    began = time.perf_counter()
+    traces = list(_traces(context, program))
+    for variant in concerned(context.loaded):
+        if time.perf_counter() - began > SECONDS:
+            return None
+        if all(_fits(trace, variant) for trace in traces):
+            told = f"in all of {sum(len(t.calls) for t in traces)} calls of step(): {variant.name}, {variant.sentence}"
+            return Diagnosis((variant.name,), told)
+    return None
+
+
+def _traces(context: Context, program: Program) -> Iterator[Trace]:
+    """What the subject does in the program that failed, and in others."""
+    by_claim = [CLAIMS[id].offered(context) for id in ("rule.direction", "rule.curvature", "rule.line_search")]
+    others = [p for p in chain.from_iterable(zip_longest(*by_claim)) if p is not None]
+    for p in (program, *others[:MOST_TRACES]):
+        run = Recording(context.loaded, p, in_subject=context.in_subject)
+        if not run.run().failed:
+            yield run.trace
+
+
+def _fits(trace: Trace, variant: Conventions) -> bool:
+    return not any(v.kind in FORMULA for v in read(trace, variant).violations)

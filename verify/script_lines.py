@@ -162,10 +162,14 @@ class _Writer:
         if argument is None:
             return []
         place = f"{where}[{argument.name!r}]"
-        value = f"torch.tensor({op.value!r}, dtype=torch.float64)" if op.tensor else repr(op.value)
+        value = f"torch.tensor({op.value!r}, dtype=torch.float64)" if op.tensor else repr(self._number(op))
         if argument.index is None:
             return [f"{place} = {value}"]
         return [f"entries = list({place})", f"entries[{argument.index}] = {value}", f"{place} = tuple(entries)"]
+
+    def _number(self, op: Edit) -> float:
+        whole = any(h.name == op.name and h.integer for h in self.loaded.rule.hyperparameters)
+        return int(op.value) if whole else op.value
 
     def _reload(self, op: Reload) -> list[str]:
         lines = ["saved = optimizer.state_dict()"]

@@ -511,6 +511,8 @@ class LoadedSubject:
         argument = self.hyperparameters.get(name)
         if argument is None or argument.name not in group:
             return False
+        if any(h.name == name and h.integer for h in self.rule.hyperparameters) and not hasattr(value, "dtype"):
+            value = int(value)
         if argument.index is None:
             group[argument.name] = value
         else:

@@ -27,15 +27,24 @@ Matrix = list
 
 
 def updated(h: Matrix, pair: Pair, a: Arithmetic) -> Matrix:
-    """H after the BFGS update with one pair (equation 6.17)."""
+    """H after the BFGS update with one pair: the product in equation 6.17, multiplied out.
+
+    H - rho (s v' + v s') + rho (1 + rho y'v) s s' with v = H y, which takes n^2 products and not n^3.
+    """
     s, y = pair
     n = range(len(s))
     rho = a.rounded(1 / a.dot(y, s))
-    v = [[a.rounded((i == j) - a.rounded(a.rounded(rho * y[i]) * s[j])) for j in n] for i in n]  # I - rho y s'
-    columns = [[row[j] for row in v] for j in n]
-    hv = [[a.dot(h[i], columns[j]) for j in n] for i in n]
+    v = [a.dot(row, y) for row in h]
+    outer = a.rounded(rho * a.rounded(1 + a.rounded(rho * a.dot(y, v))))
+    scaled = [a.rounded(rho * x) for x in s]
     return [
-        [a.rounded(a.dot(columns[i], [row[j] for row in hv]) + a.rounded(a.rounded(rho * s[i]) * s[j])) for j in n]
+        [
+            a.rounded(
+                a.rounded(h[i][j] - a.rounded(a.rounded(scaled[i] * v[j]) + a.rounded(v[i] * scaled[j])))
+                + a.rounded(outer * a.rounded(s[i] * s[j]))
+            )
+            for j in n
+        ]
         for i in n
     ]
 

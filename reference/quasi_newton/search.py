@@ -9,6 +9,7 @@ tolerance_change; it may never end higher than it began.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from flint import arb
@@ -85,13 +86,32 @@ class Search:
         call, seen = self.call, self.call.seen
         if not self.last:
             for end in range(self.first + 1, len(seen)):
-                places = [k for k in (call.at, *range(self.first, end)) if self._leads(seen[k], seen[end].point)]
+                places = [k for k in self._likely(end) if self._leads(seen[k], seen[end].point)]
                 if len(places) > 1 or (places and self._off_ray(seen[end].point)[2] is None):
                     raise Undecided  # it may be another trial of this search as well
                 if places:
                     return end, places[0]
         places = (*range(len(seen) - 1, self.first - 1, -1), call.at)
         return len(seen), next((k for k in places if self._is_near(seen[k].point, call.call.end)), None)
+
+    def _likely(self, end: int) -> list[int]:
+        """Evaluations that a search may accept: where the conditions may hold, and the lowest so far."""
+        seen, trials = self.call.seen, range(self.first, end)
+        lowest = min((self.call.at, *trials), key=lambda k: (seen[k].loss != seen[k].loss, seen[k].loss))
+        hold = [k for k in trials if all(met is not False for met in self._conditions(seen[k]))]
+        return list(dict.fromkeys((*hold, lowest)))
+
+    def _conditions(self, there: Evaluation) -> tuple[bool | None, bool | None]:
+        """Whether the loss has decreased enough, and whether the slope is small."""
+        conventions, begin = self.call.reading.conventions, self.begin
+        s = self._moved(there.point)
+        slope, slope_there = (self.a.dot(numbers(e.gradient), s) for e in (begin, there))
+        most = self.a.rounded(arb(begin.loss) + self.a.rounded(arb(conventions.armijo or 0) * slope))
+        steepest = self.a.rounded(arb(conventions.wolfe or 0) * abs(slope))
+        return (
+            None if conventions.armijo is None else at_most(arb(there.loss), most),
+            None if conventions.wolfe is None else at_most(abs(slope_there), steepest),
+        )
 
     def _leads(self, place: Evaluation, point: Point) -> bool:
         """Whether an iteration that begins at one point tries the other one first."""
@@ -151,20 +171,9 @@ class Search:
         return top, float(t.upper()), None
 
     def _judge_accepted(self, place: int) -> None:
-        call, conventions = self.call, self.call.reading.conventions
-        there, begin, names = call.seen[place], self.begin, f"{call.name}.evaluations"
-        loss, before = arb(there.loss), arb(begin.loss)
-        s = self._moved(there.point)
-        slope = self.a.dot(numbers(begin.gradient), s)
-        slope_there = self.a.dot(numbers(there.gradient), s)
-        both = f"{names}[{place}], {names}[{call.at}]"
-        if conventions.armijo is not None and at_most(loss, self.a.rounded(before)) is False:
-            call.violate(
-                "search",
-                f"the line search accepts a point where the loss is {there.loss:.9g}, above {begin.loss:.9g} where it began",
-                f"{names}[{place}].loss <= {names}[{call.at}].loss",
-            )
-            return
+        call, begin, there = self.call, self.begin, self.call.seen[place]
+        names = f"{call.name}.evaluations"
+        lower = at_most(arb(there.loss), self.a.rounded(arb(begin.loss)))
         if place == call.at:
             if not self._may_give_up():
                 call.violate(
@@ -174,28 +183,29 @@ class Search:
                     f"{call.name}.end != {names}[{call.at}].point",
                 )
             return
-        for name, c, met, test in (
-            (
-                "f(x + s) <= f(x) + c1 g's",
-                conventions.armijo,
-                at_most(loss, self.a.rounded(before + self.a.rounded(arb(conventions.armijo or 0) * slope))),
-                f"sufficient_decrease({both})",
-            ),
-            (
-                "|g(x + s)'s| <= c2 |g's|",
-                conventions.wolfe,
-                at_most(abs(slope_there), self.a.rounded(arb(conventions.wolfe or 0) * abs(slope))),
-                f"small_slope({both})",
-            ),
-        ):
-            if c is not None and met is False and not self._may_give_up():
+        if call.reading.conventions.armijo is not None and math.isfinite(begin.loss):
+            if lower is False or math.isnan(there.loss):
                 call.violate(
                     "search",
-                    f"the line search accepts a point that does not satisfy {name}: f {begin.loss:.9g} to "
-                    f"{there.loss:.9g}, slope along the step {float(slope.mid()):.3g} to {float(slope_there.mid()):.3g}",
-                    test,
+                    f"the line search ends where the loss is {there.loss:.9g}, and began where it is {begin.loss:.9g}",
+                    f"{names}[{place}].loss <= {names}[{call.at}].loss",
                 )
                 return
+        decreased, flat = self._conditions(there)
+        if (decreased is False or flat is False) and not self._may_give_up():
+            s = self._moved(there.point)
+            slopes = [float(self.a.dot(numbers(e.gradient), s).mid()) for e in (begin, there)]
+            condition, test = (
+                ("f(x + s) <= f(x) + c1 g's", "sufficient_decrease")
+                if decreased is False
+                else ("|g(x + s)'s| <= c2 |g's|", "small_slope")
+            )
+            call.violate(
+                "search",
+                f"the line search accepts a point that does not satisfy {condition}: f from {begin.loss:.9g} to "
+                f"{there.loss:.9g}, g's from {slopes[0]:.3g} to {slopes[1]:.3g}",
+                f"{test}({names}[{call.at}], {names}[{place}])",
+            )
 
     def _may_give_up(self) -> bool:
         """Whether a limit was reached, or may have been."""

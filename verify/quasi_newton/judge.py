@@ -46,7 +46,8 @@ class Recording(Driver):
 def settings_of(values, strong_wolfe: bool | None, loaded: LoadedSubject) -> Settings:
     """What an optimizer was built with, in the words of the rule."""
     chosen = loaded.rule.step().options["strong_wolfe"] if strong_wolfe is None else strong_wolfe
-    return Settings(**values, strong_wolfe=chosen)
+    whole = {"max_iter": int(values["max_iter"]), "history_size": int(values["history_size"])}
+    return Settings(**{**values, **whole}, strong_wolfe=chosen)
 
 
 def read(trace: Trace, conventions: Conventions = CONVENTIONS) -> Reading:

@@ -13,7 +13,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from verify.checks.context import Context
-from verify.program import Copy, Edit, Filling, Minimise, Operation, Parameter, Program, Reload
+from verify.program import Edit, Filling, Minimise, Operation, Parameter, Program, Reload
 
 # nothing stops a minimisation but max_iter and max_eval
 UNSTOPPED = {"lr": 0.5, "max_iter": 1, "max_eval": 60, "tolerance_grad": 0.0, "tolerance_change": 0.0, "history_size": 8}
@@ -75,7 +75,7 @@ def curvatures(context: Context) -> Iterator[Program]:
 
 def searches(context: Context) -> Iterator[Program]:
     """Line searches, one in every call and several."""
-    for objective in (*SMOOTH, "waves", "absolute", "linear"):
+    for objective in (*SMOOTH, "waves", "absolute"):
         yield program(context, *steps(objective, 5), strong_wolfe=True)
         yield program(context, *steps(objective, 3), strong_wolfe=True, lr=8.0)
     for objective in ("quadratic", "rosenbrock", "quartic"):
@@ -94,7 +94,6 @@ def evaluations(context: Context) -> Iterator[Program]:
     one, other = Minimise("quadratic", COEFFICIENTS), Minimise("quartic", (2.0, 1.0))
     yield program(context, one, other, one, other)
     yield program(context, one, Edit(0, "lr", 0.125), one, one)
-    yield program(context, one, one, Copy(), one, one)
     if "state_dict" not in context.loaded.subject.lacks:
         yield program(context, one, one, Reload("direct", "fresh"), one, one)
         yield program(context, one, one, Reload("file", "fresh"), one, max_iter=2)
@@ -127,11 +126,14 @@ def limits(context: Context) -> Iterator[Program]:
 
 
 def undefined(context: Context) -> Iterator[Program]:
-    """Steps that leave the domain of the objective."""
+    """Steps that leave the domain of the objective, a start outside of it, and one that has no minimum."""
     for strong_wolfe in (False, True):
+        own: dict[str, Any] = {"strong_wolfe": strong_wolfe}
         for lr in (0.5, 4.0, 16.0):
-            own: dict[str, Any] = {"strong_wolfe": strong_wolfe, "max_iter": 3, "lr": lr}
-            yield program(context, *steps("logarithm", 3), starts=(0.5, 1.0, 0.25), **own)
+            yield program(context, *steps("logarithm", 3), starts=(0.5, 1.0, 0.25), lr=lr, max_iter=3, **own)
+        yield program(context, *steps("logarithm", 2), max_iter=3, **own)
+        yield program(context, *steps("linear", 2), max_eval=8, **own)
+        yield program(context, *steps("linear", 2), **own)
 
 
 def resized(context: Context) -> Iterator[Program]:
@@ -153,7 +155,8 @@ def drawn(draw: st.DrawFn, context: Context, *, strong_wolfe: bool) -> Program:
     """Any objective in any number of variables, minimised in any way."""
     numbers = st.sampled_from((0.125, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0))
     signed = st.builds(lambda x, negative: -x if negative else x, numbers, st.booleans())
-    objective = draw(st.sampled_from((*SMOOTH, "waves", "absolute", "linear")))
+    # what has no minimum is for rule.undefined
+    objective = draw(st.sampled_from((*SMOOTH, "waves", "absolute", *(() if strong_wolfe else ("linear",)))))
     coefficients = tuple(draw(st.lists(numbers if objective in SMOOTH else signed, min_size=1, max_size=4)))
     shapes = tuple(draw(st.lists(st.sampled_from(((2,), (3,), (1,), (), (2, 2))), min_size=1, max_size=3)))
     unused = draw(st.integers(-1, len(shapes) - 1)) if len(shapes) > 1 else -1

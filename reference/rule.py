@@ -340,5 +340,10 @@ class UpdateRule:
         return ""
 
     @property
+    def lacks(self) -> tuple[str, ...]:
+        """Capabilities (verify.checks) that no optimizer of this rule needs to have."""
+        return ()
+
+    @property
     def defaults(self) -> dict[str, float]:
         return {h.name: h.default for h in self.hyperparameters}

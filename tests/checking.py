@@ -19,6 +19,8 @@ def run_check(
         return None
     if ("rule" in found.needs and not loaded.rule.known) or found.kind not in ("", loaded.rule.kind):
         return None
+    if set(found.needs) & set(loaded.rule.lacks):
+        return None
     if found.implementations and implementation not in found.implementations:
         return None
     context = Context(loaded, dtype, "cpu", implementation, BUDGETS[budget], seed, loaded.editable())

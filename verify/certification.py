@@ -287,7 +287,9 @@ class Run:
             elif "rule" in needs and not description["rule_known"]:
                 cell.status, cell.reason = "not-applicable", NO_STEPS.get(description["rule_kind"], "no rule is given")
             elif missing:
-                cell.status, cell.reason = "not-applicable", f"declared: it lacks {missing!r}"
+                own = missing in description["rule_lacks"] and missing not in self.subject.lacks
+                who = f"rule {description['rule']} does without" if own else "declared: it lacks"
+                cell.status, cell.reason = "not-applicable", f"{who} {missing!r}"
 
     def _lacks(self, description: dict[str, Any]) -> set[str]:
         """Capabilities that are declared lacking, but for those that are there all the same."""
@@ -295,7 +297,7 @@ class Run:
         self.certificate.notes += [
             f"declared to lack {name!r}, which it has: cells that need it are run" for name in has
         ]
-        return set(self.subject.lacks) - set(has)
+        return set(self.subject.lacks) - set(has) | set(description["rule_lacks"])
 
     def _note_stale_without_run(self, description: dict[str, Any]) -> None:
         """Expectations that cannot come true: their program does not fit, or their check has no such cell."""

@@ -15,6 +15,7 @@ from verify.program import (
     Filling,
     Freeze,
     LoadFrom,
+    Minimise,
     Operation,
     Parameter,
     Program,
@@ -24,6 +25,7 @@ from verify.program import (
     Step,
     ZeroGrad,
 )
+from verify.quasi_newton.script import lines_of
 from verify.subject import LoadedSubject
 
 
@@ -142,6 +144,8 @@ class _Writer:
                 return self._copy(op)
             case SetCount():
                 return self._set_count(op)
+            case Minimise():
+                return lines_of(op, len(self.program.parameters))
         return ["optimizer.step()"]
 
     def _step(self, op: Step) -> list[str]:

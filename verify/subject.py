@@ -388,6 +388,11 @@ class LoadedSubject:
         )
 
     @property
+    def lacks(self) -> frozenset[str]:
+        """Capabilities that it is declared not to have, or that its rule does without."""
+        return frozenset((*self.subject.lacks, *self.rule.lacks))
+
+    @property
     def chooses_by_default(self) -> bool:
         """Whether the constructor picks an implementation where none is asked for, as torch's do with foreach=None."""
         return any(self._has(s) and self.parameters[s].default is None for s in _SWITCHES)
@@ -646,4 +651,8 @@ def load(subject: Subject) -> LoadedSubject:
         rule = load_rule(name)
     except RuleError as error:
         raise UsageError(str(error)) from None
+    if rule.kind == "quasi_newton":
+        from verify.quasi_newton.giving_closure import giving_closure
+
+        factory = giving_closure(factory)
     return LoadedSubject(subject, rule, factory)

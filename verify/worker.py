@@ -253,6 +253,7 @@ class Worker:
             "probes": self._probes(),
             "rule_known": getattr(rule, "known", True),
             "rule_kind": rule.kind,
+            "rule_lacks": rule.lacks,
             "unfit": self.unfit,
             "checks": {
                 id: {"dtypes": c.dtypes, "implementations": c.implementations, "needs": c.needs, "kind": c.kind}

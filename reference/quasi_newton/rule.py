@@ -20,6 +20,11 @@ class QuasiNewtonRule(UpdateRule):
     def kind(self) -> str:
         return "quasi_newton"
 
+    @property
+    def lacks(self) -> tuple[str, ...]:
+        # one H for all parameters, so one group for all; and closures are called more than once
+        return ("separate", "add_param_group", "closure")
+
 
 LBFGS = QuasiNewtonRule(
     name="lbfgs",

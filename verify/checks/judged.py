@@ -46,7 +46,9 @@ def judged(
         @wraps(judge)
         def run(context: Context) -> Report:
             report, reasons = Report(), []
-            given = list(programs(context))
+            given = [p for p in programs(context) if len(p.groups) == 1 or not has_one_group(context)]
+            if not given and has_one_group(context):
+                return report.not_applicable(f"rule {context.loaded.rule.name} has one param group")
 
             def tried(program: Program) -> Outcome:
                 if not shrinks and program not in given:
@@ -121,7 +123,12 @@ def same_bits(
 
 def is_separate(context: Context) -> bool:
     """Whether a parameter must move as if it were alone; the user may say that it is not meant to."""
-    return "separate" not in context.loaded.subject.lacks
+    return "separate" not in context.loaded.lacks
+
+
+def has_one_group(context: Context) -> bool:
+    """Whether the rule is of one param group, and cannot be tried on several."""
+    return "add_param_group" in context.loaded.rule.lacks
 
 
 def or_not_separate(context: Context, found: str | None) -> str | None:

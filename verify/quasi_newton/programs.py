@@ -94,7 +94,7 @@ def evaluations(context: Context) -> Iterator[Program]:
     one, other = Minimise("quadratic", COEFFICIENTS), Minimise("quartic", (2.0, 1.0))
     yield program(context, one, other, one, other)
     yield program(context, one, Edit(0, "lr", 0.125), one, one)
-    if "state_dict" not in context.loaded.subject.lacks:
+    if "state_dict" not in context.loaded.lacks:
         yield program(context, one, one, Reload("direct", "fresh"), one, one)
         yield program(context, one, one, Reload("file", "fresh"), one, max_iter=2)
 

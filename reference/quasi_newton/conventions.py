@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from reference.quasi_newton.enclosure import Arithmetic, Number, Vector, at_most, largest_of
+from flint import arb
+
+from reference.quasi_newton.enclosure import Arithmetic, Number, Vector, at_most, below, largest_of
 from reference.quasi_newton.inverse_hessian import Pair, dense, two_loop
 
 Direction = Callable[[Vector, Sequence[Pair], Number, Arithmetic], Vector]
@@ -76,6 +78,10 @@ def largest(g: Vector) -> Number:
     return largest_of([abs(x) for x in g])
 
 
+class Undecided(Exception):
+    """Rounding leaves open what the history is."""
+
+
 @dataclass(frozen=True)
 class Conventions:
     """One way to do it.
@@ -84,7 +90,8 @@ class Conventions:
         name, sentence: what is different, for a variant.
         directions: forms of -H g. The first gives the exact value; an implementation may compute any of them.
         first_length, length: the step along the direction, in the very first iteration and later.
-        pair, curvature, least_curvature, scaling, remembered: how the history is kept.
+        pair, curvature, least_curvature, scaling, remembered: how the history is kept; without
+            a least curvature every pair is.
         forgets: whether every call of step() begins anew.
         size: of a gradient, for its tolerance.
         armijo, wolfe: c1 and c2 of the strong Wolfe conditions; None where a condition is not asked for.
@@ -97,13 +104,27 @@ class Conventions:
     length: Callable[[Vector, Number, Arithmetic], Number] = length
     pair: Callable[[Sequence[Vector], Sequence[Vector], Number, Arithmetic], Pair] = pair
     curvature: Callable[[Pair, Arithmetic], Number] = curvature
-    least_curvature: float = LEAST_CURVATURE
+    least_curvature: float | None = LEAST_CURVATURE
     scaling: Callable[[Sequence[Pair], Arithmetic], Number] = scaling
     remembered: Callable[[Sequence[Pair], int], Sequence[Pair]] = newest
     forgets: bool = False
     size: Callable[[Vector], Number] = largest
     armijo: float | None = 1e-4
     wolfe: float | None = 0.9
+
+    def takes(self, pair: Pair, a: Arithmetic) -> bool:
+        """Whether a pair is remembered.
+
+        Raises:
+            Undecided: that depends on rounding.
+        """
+        if self.least_curvature is None:
+            return True
+        curvature = self.curvature(pair, a)
+        taken = below(a.rounded(arb(self.least_curvature)), curvature)
+        if taken is None and curvature.is_finite():
+            raise Undecided
+        return bool(taken)  # nan exceeds nothing
 
 
 CONVENTIONS = Conventions()

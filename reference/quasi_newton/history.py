@@ -7,12 +7,8 @@ from dataclasses import dataclass, replace
 from flint import arb
 
 from reference.quasi_newton.conventions import Conventions
-from reference.quasi_newton.enclosure import EXACT, Arithmetic, Enclosure, Number, Vector, below
+from reference.quasi_newton.enclosure import EXACT, Arithmetic, Enclosure, Number, Vector
 from reference.quasi_newton.inverse_hessian import Pair
-
-
-class Undecided(Exception):
-    """Rounding leaves open what the history is."""
 
 
 @dataclass(frozen=True)
@@ -69,11 +65,6 @@ class Histories:
         pair, around = exact.newest(arb(lr)), rounded.newest(arb(lr))
         if pair is None or around is None:
             return Histories(exact, rounded)
-        conventions, a = exact.conventions, rounded.a
-        curvature = conventions.curvature(around, a)
-        taken = below(a.rounded(arb(conventions.least_curvature)), curvature)
-        if taken is None and curvature.is_finite():
-            raise Undecided
-        if not taken:  # nan exceeds nothing
+        if not exact.conventions.takes(around, rounded.a):
             return Histories(exact, rounded)
         return Histories(exact.remembering(pair, size), rounded.remembering(around, size))

@@ -14,9 +14,9 @@ import flint
 from flint import arb
 
 from reference.quasi_newton.aim import Aim, Point, distance, numbers, same
-from reference.quasi_newton.conventions import CONVENTIONS, Conventions, Settings
+from reference.quasi_newton.conventions import CONVENTIONS, Conventions, Settings, Undecided
 from reference.quasi_newton.enclosure import EXACT, Enclosure, Number, Vector, at_most, below, largest_of
-from reference.quasi_newton.history import Histories, Undecided
+from reference.quasi_newton.history import Histories
 from reference.quasi_newton.search import Search
 from reference.quasi_newton.trace import Call, Evaluation
 from reference.rounding import Precision
@@ -172,7 +172,7 @@ class CallReading:
                 )
             return False
         if not follows:
-            if not stays:
+            if not stays and self.used < self.settings.max_eval:
                 self.violate(
                     "count",
                     "it moved and did not call the closure where it came to, although max_iter is not reached",
@@ -194,7 +194,8 @@ class CallReading:
             reading.worst = max(reading.worst, worst)
             return True
         at = ratios.index(worst)
-        got, exact, within = point[at], float(aim.ends[at].mid()), float(aim.allowances[at])
+        got, within = point[at], float(aim.allowances[at])
+        exact = 0.0 if aim.ends[at].contains(arb(0)) else float(aim.ends[at].mid())
         where = "the first step" if reading.iterations == 1 else f"the step of iteration {reading.iterations}"
         self.violate(
             "move",

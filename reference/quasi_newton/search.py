@@ -16,7 +16,7 @@ from flint import arb
 
 from reference.quasi_newton.aim import Aim, Point, distance, numbers, same
 from reference.quasi_newton.enclosure import Vector, at_most, below, largest_of
-from reference.quasi_newton.history import Undecided
+from reference.quasi_newton.conventions import Undecided
 from reference.quasi_newton.trace import Evaluation
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ class Search:
         call = self.call
         if self.first == len(call.seen):
             stays = same(call.call.end, self.begin.point)
+            if stays and call.used >= call.settings.max_eval:
+                return False
             call.violate(
                 "stop" if stays else "count",
                 "it stopped here, and nothing says that it has to"
@@ -86,8 +88,10 @@ class Search:
         call, seen = self.call, self.call.seen
         if not self.last:
             for end in range(self.first + 1, len(seen)):
-                places = [k for k in self._likely(end) if self._leads(seen[k], seen[end].point)]
-                if len(places) > 1 or (places and self._off_ray(seen[end].point)[2] is None):
+                leads = {k: self._leads(seen[k], seen[end].point) for k in self._likely(end)}
+                places = [k for k, leading in leads.items() if leading is not False]
+                on_the_ray = self._off_ray(seen[end].point)[2] is None
+                if len(places) > 1 or (places and (on_the_ray or leads[places[0]] is None)):
                     raise Undecided  # it may be another trial of this search as well
                 if places:
                     return end, places[0]
@@ -113,10 +117,12 @@ class Search:
             None if conventions.wolfe is None else at_most(abs(slope_there), steepest),
         )
 
-    def _leads(self, place: Evaluation, point: Point) -> bool:
-        """Whether an iteration that begins at one point tries the other one first."""
+    def _leads(self, place: Evaluation, point: Point) -> bool | None:
+        """Whether an iteration that begins at one point tries the other one first; None where rounding hides it."""
         aim = self.call.next_aim(place)
-        return aim is not None and aim.tells() and aim.fits(point)
+        if aim is None:
+            return None
+        return (True if aim.tells() else None) if aim.fits(point) else False
 
     def _is_near(self, evaluated: Point, end: Point) -> bool:
         """Whether an optimizer that evaluated at one point may have come back to it at the other."""

@@ -9,10 +9,6 @@ from reference.quasi_newton.conventions import CONVENTIONS, Conventions, changed
 from reference.quasi_newton.enclosure import Arithmetic, Number, Vector, largest_of
 from reference.quasi_newton.inverse_hessian import Pair, dense, two_loop
 
-# no curvature is below it
-ANY = -1e300
-
-
 def _negative(v: Vector) -> Vector:
     return [-x for x in v]
 
@@ -148,7 +144,7 @@ VARIANTS: tuple[Conventions, ...] = (
     _named("history_unused", "the direction is -g", directions=(lambda g, pairs, gamma, a: _negative(g),)),
     _named("gamma_alone", "the direction is -gamma g", directions=(lambda g, pairs, gamma, a: [-a.rounded(gamma * x) for x in g],)),
     _named("uphill", "the direction is H g", directions=tuple(lambda g, pairs, gamma, a, f=f: _negative(f(g, pairs, gamma, a)) for f in (dense, two_loop))),
-    _named("no_skip", "pairs with y's <= 0 are remembered too", least_curvature=ANY),
+    _named("no_skip", "pairs with y's <= 0 are remembered too", least_curvature=None),
     _named("skip_at_zero", "pairs are left out only if y's <= 0", least_curvature=0.0),
     _named("skip_on_steps", "pairs are left out if s's <= 1e-10", curvature=lambda p, a: a.dot(p.s, p.s)),
     _named("skip_on_changes", "pairs are left out if y'y <= 1e-10", curvature=lambda p, a: a.dot(p.y, p.y)),
@@ -173,8 +169,9 @@ VARIANTS: tuple[Conventions, ...] = (
     _named("forgets", "every call of step() begins anew", forgets=True),
     _named("euclidean_tolerance", "tolerance_grad is compared with the 2-norm of the gradient", size=lambda g: sum(x * x for x in g).sqrt()),
     _named("sum_tolerance", "tolerance_grad is compared with the 1-norm of the gradient", size=lambda g: sum(abs(x) for x in g)),
-    _named("armijo_alone", "the line search asks for sufficient decrease alone", wolfe=None),
-    _named("curvature_alone", "the line search asks for a small slope alone", armijo=None),
+    # the looser a condition, the more fits it: what is left out comes last
     _named("any_decrease", "the line search asks for any decrease, c1 = 0", armijo=0.0),
     _named("wolfe_loose", "the line search takes a slope of any size below that at the start, c2 = 1", wolfe=1.0),
+    _named("armijo_alone", "the line search asks for sufficient decrease alone", wolfe=None),
+    _named("curvature_alone", "the line search asks for a small slope alone", armijo=None),
 )

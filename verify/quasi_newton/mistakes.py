@@ -24,9 +24,8 @@ if TYPE_CHECKING:
     from verify.checks.context import Context
     from verify.diagnosis import Diagnosis
 
-# seconds for one diagnosis, and programs whose traces a mistake must fit
+# for one diagnosis
 SECONDS = 8.0
-MOST_TRACES = 16
 # a mistake in these shows in what is done, and not in how often it is asked for
 FORMULA = ("move", "search", "stop")
 
@@ -92,11 +91,14 @@ def _traces(context: Context, program: Program) -> Iterator[Trace]:
     """What the subject does in the program that failed, and in others."""
     by_claim = [CLAIMS[id].offered(context) for id in ("rule.direction", "rule.curvature", "rule.line_search")]
     others = [p for p in chain.from_iterable(zip_longest(*by_claim)) if p is not None]
-    for p in (program, *others[:MOST_TRACES]):
+    for p in (program, *others):
         run = Recording(context.loaded, p, in_subject=context.in_subject)
         if not run.run().failed:
             yield run.trace
 
 
 def _fits(trace: Trace, variant: Conventions) -> bool:
-    return not any(v.kind in FORMULA for v in read(trace, variant).violations)
+    reading = read(trace, variant)
+    # where the variant loses the thread it explains nothing, unless the rule does too
+    followed = not reading.lost or read(trace).lost
+    return followed and not any(v.kind in FORMULA for v in reading.violations)

@@ -82,7 +82,7 @@ class Player(torch.optim.Optimizer):
         """-H g, with what the last step has shown."""
         self.history = self.history.beginning_at(x, g)
         pair = self.history.newest(arb(group["lr"]))
-        if pair is not None and self.conventions.curvature(pair, EXACT) > self.conventions.least_curvature:
+        if pair is not None and self.conventions.takes(pair, EXACT):
             self.history = self.history.remembering(pair, group["history_size"])
         return self.history.directions(g)[0]
 

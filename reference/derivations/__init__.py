@@ -62,6 +62,7 @@ _MODULES = {
     "lamb": "lamb",
     "lamb_clamped": "lamb",
     "novograd": "novograd",
+    "lbfgs": "lbfgs",
 }
 DERIVED = tuple(_MODULES)
 

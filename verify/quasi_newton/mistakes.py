@@ -78,13 +78,22 @@ def diagnose(context: Context, program: Program, outcome: Outcome) -> Diagnosis 
         return None
     began = time.perf_counter()
     traces = list(_traces(context, program))
+    if not traces:
+        return None
+    found: list[tuple[int, Conventions]] = []
     for variant in concerned(context.loaded):
         if time.perf_counter() - began > SECONDS:
-            return None
-        if all(_fits(trace, variant) for trace in traces):
-            told = f"in all of {sum(len(t.calls) for t in traces)} calls of step(): {variant.name}, {variant.sentence}"
-            return Diagnosis((variant.name,), told)
-    return None
+            break
+        lost = _lost(traces, variant)
+        if lost is not None:
+            found.append((lost, variant))
+    if not found:
+        return None
+    fewest = min(lost for lost, _ in found)
+    variants = [variant for lost, variant in found if lost == fewest]
+    sentences = " or ".join(f"{v.sentence} ({v.name})" for v in variants)
+    told = f"matches {context.loaded.rule.name} where {sentences}: {sum(len(t.calls) for t in traces)} calls of step()"
+    return Diagnosis(tuple(v.name for v in variants), told)
 
 
 def _traces(context: Context, program: Program) -> Iterator[Trace]:
@@ -97,8 +106,15 @@ def _traces(context: Context, program: Program) -> Iterator[Trace]:
             yield run.trace
 
 
-def _fits(trace: Trace, variant: Conventions) -> bool:
-    reading = read(trace, variant)
-    # where the variant loses the thread it explains nothing, unless the rule does too
-    followed = not reading.lost or read(trace).lost
-    return followed and not any(v.kind in FORMULA for v in reading.violations)
+def _lost(traces: list[Trace], variant: Conventions) -> int | None:
+    """In how many traces a variant's history depends on rounding; None where it does not fit, or explains nothing.
+
+    The first trace is what failed, and must be explained to its end.
+    """
+    lost = 0
+    for k, trace in enumerate(traces):
+        reading = read(trace, variant)
+        lost += reading.lost
+        if any(v.kind in FORMULA for v in reading.violations) or (reading.lost and k == 0):
+            return None
+    return lost

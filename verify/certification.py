@@ -31,7 +31,9 @@ from verify.subject import IMPLEMENTATIONS, Subject
 
 REPLAY_VERSION = 1
 # why a check of single steps is not applicable, by the kind of the rule
-NO_STEPS = {"quasi_newton": "a step of it is no function of one gradient; whole calls are judged, by rule.direction and others"}
+NO_STEPS = {
+    "quasi_newton": "a step of it is no function of one gradient; whole calls are judged, by rule.direction and others"
+}
 UNFIT = "its program cannot be run"
 # how long a cell takes beside others, roughly: long ones go first, so that no worker is left waiting at the end
 WEIGHTS = {

@@ -153,7 +153,9 @@ class Minimise:
     unused: int = -1
 
 
-Operation = Step | Repeat | ZeroGrad | Edit | Schedule | AddGroup | Freeze | Reload | Copy | LoadFrom | SetCount | Minimise
+Operation = (
+    Step | Repeat | ZeroGrad | Edit | Schedule | AddGroup | Freeze | Reload | Copy | LoadFrom | SetCount | Minimise
+)
 # of verify.quasi_newton.objectives
 OBJECTIVES = (
     "quadratic",

@@ -13,7 +13,19 @@ from dataclasses import replace
 from verify.driver import numbers
 from verify.lanes import DTYPES, as_float64, fill
 from verify.outcome import Mismatch, Outcome
-from verify.program import AddGroup, Edit, Filling, Freeze, Minimise, Parameter, Program, Reload, SetCount, Step, element_count
+from verify.program import (
+    AddGroup,
+    Edit,
+    Filling,
+    Freeze,
+    Minimise,
+    Parameter,
+    Program,
+    Reload,
+    SetCount,
+    Step,
+    element_count,
+)
 from verify.subject import LoadedSubject
 
 MOST_RUNS = 400

@@ -112,6 +112,11 @@ class Conventions:
     armijo: float | None = 1e-4
     wolfe: float | None = 0.9
 
+    @property
+    def of_search(self) -> bool:
+        """Whether it is different in what a line search must reach, and in nothing else."""
+        return (self.armijo, self.wolfe) != (CONVENTIONS.armijo, CONVENTIONS.wolfe)
+
     def takes(self, pair: Pair, a: Arithmetic) -> bool:
         """Whether a pair is remembered.
 

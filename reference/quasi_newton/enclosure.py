@@ -78,14 +78,14 @@ def largest_of(values: Sequence[arb]) -> arb:
     return found
 
 
-def at_most(a: arb, b: arb | float) -> bool | None:
+def at_most(a: Number, b: Number) -> bool | None:
     """Whether a <= b; None where the balls leave it open."""
     if a <= b:
         return True
     return False if a > b else None
 
 
-def below(a: arb, b: arb | float) -> bool | None:
+def below(a: Number, b: Number) -> bool | None:
     """Whether a < b; None where the balls leave it open."""
     if a < b:
         return True

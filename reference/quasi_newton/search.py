@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from flint import arb
 
 from reference.quasi_newton.aim import Aim, Point, distance, numbers, same
-from reference.quasi_newton.enclosure import Vector, at_most, below, largest_of
 from reference.quasi_newton.conventions import Undecided
+from reference.quasi_newton.enclosure import Vector, at_most, below, largest_of
 from reference.quasi_newton.trace import Evaluation
 
 if TYPE_CHECKING:
@@ -95,8 +95,8 @@ class Search:
                     raise Undecided  # it may be another trial of this search as well
                 if places:
                     return end, places[0]
-        places = (*range(len(seen) - 1, self.first - 1, -1), call.at)
-        return len(seen), next((k for k in places if self._is_near(seen[k].point, call.call.end)), None)
+        backwards = (*range(len(seen) - 1, self.first - 1, -1), call.at)
+        return len(seen), next((k for k in backwards if self._is_near(seen[k].point, call.call.end)), None)
 
     def _likely(self, end: int) -> list[int]:
         """Evaluations that a search may accept: where the conditions may hold, and the lowest so far."""
@@ -179,6 +179,7 @@ class Search:
     def _judge_accepted(self, place: int) -> None:
         call, begin, there = self.call, self.begin, self.call.seen[place]
         names = f"{call.name}.evaluations"
+        there_name = f"ending({call.name})" if same(there.point, call.call.end) else f"{names}[{place}]"
         lower = at_most(arb(there.loss), self.a.rounded(arb(begin.loss)))
         if place == call.at:
             if not self._may_give_up():
@@ -189,14 +190,14 @@ class Search:
                     f"{call.name}.end != {names}[{call.at}].point",
                 )
             return
-        if call.reading.conventions.armijo is not None and math.isfinite(begin.loss):
-            if lower is False or math.isnan(there.loss):
-                call.violate(
-                    "search",
-                    f"the line search ends where the loss is {there.loss:.9g}, and began where it is {begin.loss:.9g}",
-                    f"{names}[{place}].loss <= {names}[{call.at}].loss",
-                )
-                return
+        rises = math.isfinite(begin.loss) and (lower is False or math.isnan(there.loss))
+        if rises and call.reading.conventions.armijo is not None:
+            call.violate(
+                "search",
+                f"the line search ends where the loss is {there.loss:.9g}, and began where it is {begin.loss:.9g}",
+                f"{there_name}.loss <= {names}[{call.at}].loss",
+            )
+            return
         decreased, flat = self._conditions(there)
         if (decreased is False or flat is False) and not self._may_give_up():
             s = self._moved(there.point)
@@ -210,7 +211,7 @@ class Search:
                 "search",
                 f"the line search accepts a point that does not satisfy {condition}: f from {begin.loss:.9g} to "
                 f"{there.loss:.9g}, g's from {slopes[0]:.3g} to {slopes[1]:.3g}",
-                f"{test}({names}[{call.at}], {names}[{place}])",
+                f"{test}({names}[{call.at}], {there_name})",
             )
 
     def _may_give_up(self) -> bool:
@@ -222,7 +223,9 @@ class Search:
         narrow = call.given("tolerance_change").max(self.a.rounded(arb(NARROW)))
         for k, one in enumerate(seen):
             for other in seen[k + 1 :]:
-                apart = [self.a.displacement(b, a) for a, b in zip(numbers(one.point), numbers(other.point), strict=True)]
+                apart = [
+                    self.a.displacement(b, a) for a, b in zip(numbers(one.point), numbers(other.point), strict=True)
+                ]
                 if below(largest_of([abs(x) for x in apart]), narrow) is not False:
                     return True
         return False

@@ -389,7 +389,9 @@ def absent(context: Context, program: Program) -> str | None:
     if not all(isinstance(op, Step) for op in program.operations):
         raise Unsupported("it is no program for this check")
     if has_one_group(context):
-        raise Unsupported(f"rule {context.loaded.rule.name} takes a missing gradient as zero, for all parameters together")
+        raise Unsupported(
+            f"rule {context.loaded.rule.name} takes a missing gradient as zero, for all parameters together"
+        )
     steps = [op for op in program.operations if isinstance(op, Step)]
     whole = run(context, program)
     before = [t.before for t in whole.tracks]

@@ -41,14 +41,14 @@ def judged(
 
     def register(judge: Judge) -> Judge:
         def one(context: Context, program: Program) -> Outcome:
+            if len(program.groups) > 1 and has_one_group(context):
+                return Outcome(unsupported=f"rule {context.loaded.rule.name} has one param group")
             return outcome_of(judge, context, program)
 
         @wraps(judge)
         def run(context: Context) -> Report:
             report, reasons = Report(), []
-            given = [p for p in programs(context) if len(p.groups) == 1 or not has_one_group(context)]
-            if not given and has_one_group(context):
-                return report.not_applicable(f"rule {context.loaded.rule.name} has one param group")
+            given = list(programs(context))
 
             def tried(program: Program) -> Outcome:
                 if not shrinks and program not in given:

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 
+def ending(call):
+    """The evaluation at the point where a call ended."""
+    return next(e for e in reversed(call.evaluations) if e.point == call.end)
+
+
 def along(begin, end) -> list[float]:
     return [z - x for z, x in zip(end.point, begin.point, strict=True)]
 

@@ -20,7 +20,7 @@ def gradients_are_set():
 
 
 @functools.cache
-def giving(cls: type) -> type:
+def giving(cls: Any) -> Any:
     """The subclass of an optimizer's class."""
     hooked = getattr(cls.step, "hooked", False)
     inner = cls.step.__wrapped__ if hooked else cls.step
@@ -35,12 +35,12 @@ def giving(cls: type) -> type:
     if issubclass(cls, torch.optim.Optimizer):
         # the hooks of step() run once, around this one and not around the other
         step = torch.optim.Optimizer.profile_hook_step(step)
-        step.hooked = True
+        step.hooked = True  # type: ignore[attr-defined]
     named = {"__module__": cls.__module__, "__qualname__": cls.__qualname__}
     return type(cls.__name__, (cls,), {"step": step, "__reduce_ex__": reduced, **named})
 
 
-def blank(cls: type) -> Any:
+def blank(cls: Any) -> Any:
     """An instance that is about to get its state."""
     return giving(cls).__new__(giving(cls))
 

@@ -72,4 +72,3 @@ def judge(loaded: LoadedSubject, program: Program, kinds: tuple[str, ...], in_su
             outcome.broken = Broken(found.sentence)
             outcome.broken.violation = found
     return outcome, run.trace
-

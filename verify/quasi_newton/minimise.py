@@ -38,7 +38,8 @@ def minimise(
 
     returned = optimizer.step(closure)
     call.end = flat(parameters)
-    call.returned = float(returned) if isinstance(returned, int | float) or torch.is_tensor(returned) else None
+    returned = returned.detach().item() if torch.is_tensor(returned) else returned
+    call.returned = float(returned) if isinstance(returned, int | float) else None
     states = optimizer.state.values() if isinstance(getattr(optimizer, "state", None), dict) else ()
     counts = [s["func_evals"] for s in states if isinstance(s, dict) and isinstance(s.get("func_evals"), int)]
     call.counted = counts[0] if counts else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 from itertools import chain, zip_longest
 from typing import TYPE_CHECKING
@@ -14,7 +13,7 @@ from reference.quasi_newton.variants import VARIANTS
 from verify.driver import quiet
 from verify.outcome import Outcome
 from verify.power import Power
-from verify.program import Program
+from verify.program import Program, Reload
 from verify.quasi_newton.judge import Broken, Recording, Trace, judge, read
 from verify.quasi_newton.player import Player
 from verify.quasi_newton.programs import CLAIMS
@@ -45,17 +44,13 @@ def _given(loaded: LoadedSubject) -> dict:
 def concerned(loaded: LoadedSubject) -> tuple[Conventions, ...]:
     """The variants that can concern a subject: without a line search, no condition of it."""
     searches = "strong_wolfe" in loaded.options or loaded.rule.step().options["strong_wolfe"]
-    plain = {"armijo": CONVENTIONS.armijo, "wolfe": CONVENTIONS.wolfe}
-    return tuple(v for v in VARIANTS if searches or replace(v, **plain, name="", sentence="") != _NAMELESS)
-
-
-_NAMELESS = replace(CONVENTIONS, name="", sentence="")
+    return tuple(v for v in VARIANTS if searches or not v.of_search)
 
 
 def measure(context: Context) -> Power:
     """Which variants the programs of a run tell apart."""
     power = Power()
-    by_claim = [[(p, claim.kinds) for p in claim.offered(context)] for claim in CLAIMS.values()]
+    by_claim = [[(p, claim.kinds) for p in playable(claim.offered(context))] for claim in CLAIMS.values()]
     programs = [x for x in chain.from_iterable(zip_longest(*by_claim)) if x is not None]
     for variant in concerned(context.loaded):
         power.known[variant.name] = variant.sentence
@@ -63,6 +58,11 @@ def measure(context: Context) -> Power:
         if not any(_caught(player, program, kinds) for program, kinds in programs):
             power.missed[variant.name] = "no minimisation of the run shows it"
     return power
+
+
+def playable(programs: list[Program]) -> list[Program]:
+    """Those that a player can do: it cannot be saved."""
+    return [p for p in programs if not any(isinstance(op, Reload) for op in p.operations)]
 
 
 def _caught(player: LoadedSubject, program: Program, kinds: tuple[str, ...]) -> bool:

@@ -61,6 +61,5 @@ def logarithm(x: Tensor, c: Tensor) -> Tensor:
 
 
 OBJECTIVES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    f.__name__: f
-    for f in (quadratic, rosenbrock, himmelblau, quartic, waves, linear, absolute, constant, logarithm)
+    f.__name__: f for f in (quadratic, rosenbrock, himmelblau, quartic, waves, linear, absolute, constant, logarithm)
 }

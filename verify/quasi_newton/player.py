@@ -18,6 +18,8 @@ from verify.quasi_newton.minimise import flat, real
 class Player(torch.optim.Optimizer):
     """Minimises by conventions. Its arithmetic is exact, but for the rounding of every new point.
 
+    What it has learnt is no part of its state dict.
+
     Args:
         params, lr, max_iter, max_eval, tolerance_grad, tolerance_change, history_size, line_search_fn: as those of
             torch.optim.LBFGS.
@@ -69,7 +71,7 @@ class Player(torch.optim.Optimizer):
                 loss, g = self._search(closure, x, d, t, loss, g, slope)
             else:
                 self._go(x, d, t)
-                if iteration < group["max_iter"]:
+                if iteration < group["max_iter"] and self.evaluations < group["max_eval"]:
                     _, loss, g = self._evaluate(closure)
             moved = max(abs(a - b) for a, b in zip(self._point(), x, strict=True))
             if self.evaluations >= group["max_eval"] or c.size(g) <= group["tolerance_grad"]:

@@ -16,7 +16,14 @@ from verify.checks.context import Context
 from verify.program import Edit, Filling, Minimise, Operation, Parameter, Program, Reload
 
 # nothing stops a minimisation but max_iter and max_eval
-UNSTOPPED = {"lr": 0.5, "max_iter": 1, "max_eval": 60, "tolerance_grad": 0.0, "tolerance_change": 0.0, "history_size": 8}
+UNSTOPPED = {
+    "lr": 0.5,
+    "max_iter": 1,
+    "max_eval": 60,
+    "tolerance_grad": 0.0,
+    "tolerance_change": 0.0,
+    "history_size": 8,
+}
 SMOOTH = ("quadratic", "rosenbrock", "himmelblau", "quartic")
 SHAPES = ((3,), (2, 2), ())
 COEFFICIENTS = (1.0, 2.0, 0.5, 3.0)
@@ -102,7 +109,7 @@ def evaluations(context: Context) -> Iterator[Program]:
 def stops(context: Context) -> Iterator[Program]:
     """Every reason to end a call, one at a time."""
     for strong_wolfe in (False, True):
-        own = {"strong_wolfe": strong_wolfe}
+        own: dict[str, Any] = {"strong_wolfe": strong_wolfe}
         for most in (1, 2, 3):
             yield program(context, *steps("quadratic", 3), max_iter=most, **own)
         for tolerance in (0.05, 0.5, 2.0, 4.0, 8.0):
@@ -121,7 +128,7 @@ def limits(context: Context) -> Iterator[Program]:
     for strong_wolfe in (False, True):
         for most in (1, 2, 4):
             for objective in ("quadratic", "absolute", "linear"):
-                own = {"strong_wolfe": strong_wolfe, "max_eval": most, "max_iter": 6}
+                own: dict[str, Any] = {"strong_wolfe": strong_wolfe, "max_eval": most, "max_iter": 6}
                 yield program(context, *steps(objective, 2), **own)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from typing import Any
 
 from reference.quasi_newton import trace
 from reference.quasi_newton.reading import Violation
@@ -15,10 +16,10 @@ def tools(program: Program, *, wolfe: bool = False) -> list[str]:
     used = dict.fromkeys(op.objective for op in program.operations if isinstance(op, Minimise))
     if not used:
         return []
-    things = [trace.Evaluation, trace.Call, minimise.minimise, minimise.real, minimise.flat]
+    things: list[Any] = [trace.Evaluation, trace.Call, minimise.minimise, minimise.real, minimise.flat]
     things += [objectives.OBJECTIVES[name] for name in used]
     if wolfe:
-        things += [conditions.along, conditions.slope, conditions.sufficient_decrease, conditions.small_slope]
+        things += [conditions.ending, conditions.along, conditions.slope, conditions.sufficient_decrease, conditions.small_slope]
     # annotations are strings in a script
     lines = ["", "from dataclasses import dataclass, field", "", ""]
     for thing in things:

@@ -188,7 +188,14 @@ def test_finding_replays_and_its_script_shows_it(name, tmp_path):
 def test_a_trace_is_read_anew_where_a_step_was_wrong():
     """One wrong step is one violation: what follows is judged from where it led."""
     loaded = load(Subject("torch.optim.LBFGS", "lbfgs"))
-    values = {"lr": 0.5, "max_iter": 1, "max_eval": 9, "tolerance_grad": 0.0, "tolerance_change": 0.0, "history_size": 4}
+    values = {
+        "lr": 0.5,
+        "max_iter": 1,
+        "max_eval": 9,
+        "tolerance_grad": 0.0,
+        "tolerance_change": 0.0,
+        "history_size": 4,
+    }
     program = Program(
         "float64",
         groups=(values,),

@@ -8,7 +8,7 @@ from functools import partial
 from itertools import chain, zip_longest
 from typing import TYPE_CHECKING
 
-from reference.quasi_newton.conventions import CONVENTIONS, Conventions
+from reference.quasi_newton.conventions import Conventions
 from reference.quasi_newton.variants import VARIANTS
 from verify.driver import quiet
 from verify.outcome import Outcome

@@ -19,7 +19,13 @@ def tools(program: Program, *, wolfe: bool = False) -> list[str]:
     things: list[Any] = [trace.Evaluation, trace.Call, minimise.minimise, minimise.real, minimise.flat]
     things += [objectives.OBJECTIVES[name] for name in used]
     if wolfe:
-        things += [conditions.ending, conditions.along, conditions.slope, conditions.sufficient_decrease, conditions.small_slope]
+        things += [
+            conditions.ending,
+            conditions.along,
+            conditions.slope,
+            conditions.sufficient_decrease,
+            conditions.small_slope,
+        ]
     # annotations are strings in a script
     lines = ["", "from dataclasses import dataclass, field", "", ""]
     for thing in things:

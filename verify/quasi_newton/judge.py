@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 from reference.quasi_newton.conventions import CONVENTIONS, Conventions, Settings
@@ -63,7 +64,9 @@ def judge(loaded: LoadedSubject, program: Program, kinds: tuple[str, ...], in_su
     """What became of a program, looking for violations of some kinds."""
     run = Recording(loaded, program, in_subject=in_subject)
     outcome = run.run()
+    started = time.perf_counter()
     reading = read(run.trace)
+    outcome.seconds.reference += time.perf_counter() - started
     outcome.element_steps, outcome.not_verified = reading.judged, reading.not_verified
     if not outcome.failed and not outcome.unsupported:
         outcome.worst = {"p": reading.worst}

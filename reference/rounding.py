@@ -48,6 +48,10 @@ The factor. Every u and η above is multiplied by FACTOR = 4 = 2 × 2, the only 
      in the last place) rather than correctly rounded (half a unit).
 It is applied inside, so that a quotient or a root sees the error a subject may really have had.
 
+Quasi-Newton directions are no step of one element. They are evaluated in balls that hold every rounding of the model
+above, sums over all elements and quotients of them included, by the two-loop recursion and as the product with the
+dense matrix; the allowance of an element is the farthest that either ball reaches from the exact value.
+
 What rests on it. Bulk values are computed in float64, whose own error is at most 1/4 of a float64
 allowance by the same model, so a difference within 3/4 of the allowance is inside without doubt.
 Everything beyond is evaluated again in ball arithmetic, whose enclosure is rigorous, before it is

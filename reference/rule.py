@@ -111,16 +111,21 @@ class StateVariable:
 
 @dataclass(frozen=True)
 class Option:
-    """A choice between two forms of the rule; ``arguments`` are constructor arguments that make it.
+    """A choice between two forms of the rule.
 
-    ``of_shape`` makes it for every parameter by its shape instead, and nobody can choose otherwise. ``as_none`` says
-    that None makes it, in an argument that otherwise holds a number, where None is the constructor's own default.
+    Args:
+        arguments: constructor arguments that make it, best first. Empty: the name itself.
+        values: what such an argument is given for no and yes, where these are other than False and True.
+        as_none: whether None makes it, in an argument that otherwise holds a number; only where None is the
+            constructor's own default.
+        of_shape: makes it for every parameter by its shape instead, and nobody can choose otherwise.
     """
 
     name: str
     default: bool = False
     arguments: tuple[str, ...] = ()
     about: str = ""
+    values: tuple[Any, Any] = (False, True)
     as_none: bool = False
     of_shape: Callable[[tuple[int, ...]], bool] | None = None
 
@@ -361,6 +366,16 @@ class UpdateRule:
     def known(self) -> bool:
         """Whether there are equations to speak of: an optimizer may be certified on its behaviour alone."""
         return self.name != "none"
+
+    @property
+    def kind(self) -> str:
+        """What is judged: single steps, or for ``"quasi_newton"`` whole calls with a closure."""
+        return ""
+
+    @property
+    def lacks(self) -> tuple[str, ...]:
+        """Capabilities (verify.checks) that no optimizer of this rule needs to have."""
+        return ()
 
     @property
     def defaults(self) -> dict[str, float]:

@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from reference import RULES  # noqa: E402
+from reference.quasi_newton import QUASI_NEWTON  # noqa: E402
 from verify import Plan, Subject, certify  # noqa: E402
 from verify.certificate import write_json, write_text  # noqa: E402
 from verify.report.files import write_reports  # noqa: E402
@@ -30,7 +31,7 @@ def certificates() -> None:
     """Certify every torch optimizer that has a rule and write what was found."""
     rows, listed = [], []
     environment = {}
-    for name in [name for rule in RULES.values() for name in rule.torch]:
+    for name in [name for rule in (RULES | QUASI_NEWTON).values() for name in rule.torch]:
         print(name, flush=True)
         certificate = certify(Subject(name), Plan(reports=Path("reports/torch")))
         environment = certificate.environment
@@ -65,7 +66,7 @@ def certificates() -> None:
 def rules_table() -> str:
     """The table of rules that the README shows."""
     lines = ["| rule | what it is | torch | source |", "|---|---|---|---|"]
-    for rule in RULES.values():
+    for rule in (RULES | QUASI_NEWTON).values():
         classes = ", ".join(f"`{name.removeprefix('torch.optim.')}`" for name in rule.torch)
         lines.append(f"| `{rule.name}` | {rule.title} | {classes} | {rule.source} |")
     return "\n".join(lines)

@@ -17,7 +17,9 @@ def run_check(
     loaded, found = load(subject), all_checks()[check]
     if dtype not in found.dtypes or implementation not in loaded.implementations:
         return None
-    if "rule" in found.needs and not loaded.rule.known:
+    if ("rule" in found.needs and not loaded.rule.known) or found.kind not in ("", loaded.rule.kind):
+        return None
+    if set(found.needs) & set(loaded.rule.lacks):
         return None
     if found.implementations and implementation not in found.implementations:
         return None

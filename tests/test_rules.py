@@ -21,6 +21,7 @@ from reference import (
     load_rule,
     rule_for_torch_class,
 )
+from reference.quasi_newton import QUASI_NEWTON
 from reference.rule import unset_symbol
 from reference.walk import Walk
 
@@ -81,14 +82,15 @@ def test_hyperparameters_are_in_their_domains(rule):
 
 
 def test_every_elementwise_torch_class_has_one_rule():
-    others = {"Optimizer", "LBFGS", "Adafactor", "Muon"}
+    others = {"Optimizer", "LBFGS", "Muon"}  # LBFGS has one of whole calls
     for name in set(torch.optim.__all__) - others:
         found = getattr(torch.optim, name)
         if isinstance(found, type):
             rule = rule_for_torch_class(f"torch.optim.{name}")
             assert rule is not None, name
             assert [r for r in RULES.values() if f"torch.optim.{name}" in r.torch] == [rule]
-    assert rule_for_torch_class("torch.optim.LBFGS") is None
+    assert rule_for_torch_class("torch.optim.LBFGS") is QUASI_NEWTON["lbfgs"]
+    assert rule_for_torch_class("torch.optim.Muon") is None
 
 
 @pytest.mark.parametrize("rule", [r for r in RULES.values() if r.torch], ids=lambda r: r.name)

@@ -30,6 +30,10 @@ from verify.pool import Limits, Pool
 from verify.subject import IMPLEMENTATIONS, Subject
 
 REPLAY_VERSION = 1
+# why a check of single steps is not applicable, by the kind of the rule
+NO_STEPS = {
+    "quasi_newton": "a step of it is no function of one gradient; whole calls are judged, by rule.direction and others"
+}
 UNFIT = "its program cannot be run"
 # how long a cell takes beside others, roughly: long ones go first, so that no worker is left waiting at the end
 WEIGHTS = {
@@ -37,6 +41,7 @@ WEIGHTS = {
     "contract.compile": 9.0,
     "determinism.processes": 8.0,
     "rule.power": 9.0,
+    "rule.mistakes": 9.0,
     "rule.step": 6.0,
     "precision.step": 6.0,
     "groups.hyperparameters": 6.0,
@@ -263,11 +268,13 @@ class Run:
             for dtype in dict.fromkeys(plan.dtypes or ALL_DTYPES)
             for check in self.checks
             if _speaks(description["checks"][check], dtype, implementation)
+            and description["checks"][check]["kind"] in ("", description["rule_kind"])
         ]
         certificate.cells += [c for c in planned if plan.cells is None or c.key in plan.cells]
         if not certificate.cells:
             raise UsageError(
-                "no cell is left: the checks asked for do not speak of the dtypes or implementations asked for"
+                "no cell is left: the checks asked for do not speak of the dtypes or implementations asked for, or of "
+                f"rule {certificate.rule!r}"
             )
         skipped = {id: pattern for pattern in plan.skip for id in select([pattern])}
         lacks = self._lacks(description)
@@ -280,9 +287,11 @@ class Run:
             elif cell.check in skipped:
                 cell.status, cell.reason = "skipped", f"--skip {skipped[cell.check]}"
             elif "rule" in needs and not description["rule_known"]:
-                cell.status, cell.reason = "not-applicable", "no rule is given"
+                cell.status, cell.reason = "not-applicable", NO_STEPS.get(description["rule_kind"], "no rule is given")
             elif missing:
-                cell.status, cell.reason = "not-applicable", f"declared: it lacks {missing!r}"
+                own = missing in description["rule_lacks"] and missing not in self.subject.lacks
+                who = f"rule {description['rule']} does without" if own else "declared: it lacks"
+                cell.status, cell.reason = "not-applicable", f"{who} {missing!r}"
 
     def _lacks(self, description: dict[str, Any]) -> set[str]:
         """Capabilities that are declared lacking, but for those that are there all the same."""
@@ -290,7 +299,7 @@ class Run:
         self.certificate.notes += [
             f"declared to lack {name!r}, which it has: cells that need it are run" for name in has
         ]
-        return set(self.subject.lacks) - set(has)
+        return set(self.subject.lacks) - set(has) | set(description["rule_lacks"])
 
     def _note_stale_without_run(self, description: dict[str, Any]) -> None:
         """Expectations that cannot come true: their program does not fit, or their check has no such cell."""

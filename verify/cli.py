@@ -534,8 +534,9 @@ def _seeds(options: argparse.Namespace) -> int:
 
 def _rules(options: argparse.Namespace) -> int:
     from reference import RULES
+    from reference.quasi_newton import QUASI_NEWTON
 
-    for rule in RULES.values():
+    for rule in (*RULES.values(), *QUASI_NEWTON.values()):
         print(f"{rule.name:<18} {rule.title}\n{'':<18} {rule.source}")
         if rule.torch:
             print(f"{'':<18} claimed by {', '.join(rule.torch)}")

@@ -70,6 +70,10 @@ def diagnose(context: Context, program: Program, outcome: Outcome) -> Diagnosis 
     from reference.variants import each_variant, lazy_variants, pairs
     from verify.checks.programs import sweep
 
+    if context.loaded.rule.kind == "quasi_newton":
+        from verify.quasi_newton import mistakes
+
+        return mistakes.diagnose(context, program, outcome)
     if not outcome.mismatches or not context.loaded.rule.known:
         return None
     first = outcome.mismatches[0]

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from reference.quasi_newton.trace import Call
 from verify.errors import one_line
 from verify.outcome import Outcome
 from verify.program import (
@@ -28,6 +29,7 @@ from verify.program import (
     Filling,
     Freeze,
     LoadFrom,
+    Minimise,
     Operation,
     Program,
     Reload,
@@ -37,6 +39,8 @@ from verify.program import (
     Step,
     ZeroGrad,
 )
+from verify.quasi_newton.minimise import minimise
+from verify.quasi_newton.objectives import OBJECTIVES
 from verify.sparse import in_form
 from verify.sparsely import sparse_filling, sparsely
 from verify.subject import SUBJECT_ERRORS, LoadedSubject
@@ -205,6 +209,8 @@ class Driver:
                 self._load_from(index, op.dtype)
             case SetCount():
                 self._set_count(op.count)
+            case Minimise():
+                self._minimise(index, op)
 
     def _step(self, index: int, op: Step) -> None:
         if not op.closure:
@@ -237,6 +243,15 @@ class Driver:
         elif not _is_loss(returned, loss):
             what = type(returned).__name__ if not isinstance(returned, int | float) else repr(returned)
             self.outcome.broken = f"step(closure) returned {what}; it must return the closure's loss"
+
+    def _minimise(self, index: int, op: Minimise) -> None:
+        objective = OBJECTIVES[op.objective]
+        parameters = [t.tensor for t in self.tracks]
+        self.minimised(self.call(minimise, self.optimizer, parameters, objective, op.coefficients, op.unused))
+        self.stepped(index)
+
+    def minimised(self, call: Call) -> None:
+        """Called with the trace of every minimisation."""
 
     def _set_gradients(self, gradients: tuple[Filling | None, ...]) -> None:
         started = time.perf_counter()

@@ -56,22 +56,39 @@ def _rule(topic: str, ids, latex: bool) -> str:
         near = difflib.get_close_matches(topic, [*ids, *RULES, "allowance"], 1)
         hint = f"; did you mean {near[0]!r}?" if near and ":" not in topic else ""
         raise UsageError(f"{error}{hint if hint not in str(error) else ''}") from None
+    if rule.kind == "quasi_newton":
+        return _quasi_newton(rule)
     step = rule.step()
     if latex:
         return step_latex(step)
-    lines = [f"{rule.name}: {rule.title}", f"source: {rule.source}", ""]
-    lines += ["hyperparameters"]
-    lines += [f"  {h.name:<14} in {h.domain:<8} default {h.default:g}" for h in rule.hyperparameters]
+    lines = _head(rule)
     if rule.state:
         lines += ["state"]
         lines += [f"  {s.name:<14} from {s.initial}{', one number' if s.scalar else ''}" for s in rule.state]
-    if rule.options:
-        lines += ["options"]
-        lines += [f"  {o.name:<24} {o.about}" for o in rule.options]
+    lines += _options(rule)
     lines += ["", "step t (default options)", *("  " + x for x in step_text(step).splitlines())]
     lines += [f"note: {note}" for note in rule.notes]
     lines += ["", "derivation", *_derivation(rule), "", *_equalities(rule), *_variants(rule)]
     return "\n".join(lines)
+
+
+def _head(rule: UpdateRule) -> list[str]:
+    lines = [f"{rule.name}: {rule.title}", f"source: {rule.source}", "", "hyperparameters"]
+    return [*lines, *(f"  {h.name:<14} in {h.domain:<8} default {h.default:g}" for h in rule.hyperparameters)]
+
+
+def _options(rule: UpdateRule) -> list[str]:
+    return ["options", *(f"  {o.name:<24} {o.about}" for o in rule.options)] if rule.options else []
+
+
+def _quasi_newton(rule: UpdateRule) -> str:
+    """A rule of whole calls: its conventions stand where others have the equations of a step."""
+    from reference.quasi_newton.variants import VARIANTS
+
+    lines = [*_head(rule), *_options(rule), *(f"note: {note}" for note in rule.notes), "", "derivation"]
+    lines += [*_derivation(rule), "", f"known mistakes ({len(VARIANTS)})"]
+    width = max(len(v.name) for v in VARIANTS)
+    return "\n".join([*lines, *(f"  {v.name:<{width}}  {v.sentence}" for v in VARIANTS)])
 
 
 def _equalities(rule: UpdateRule) -> list[str]:
@@ -104,8 +121,9 @@ def _derivation(rule: UpdateRule) -> list[str]:
 
     from reference import RULES
     from reference.derivations import derivation
+    from reference.quasi_newton import QUASI_NEWTON
 
-    if RULES.get(rule.name) is not rule:
+    if (RULES | QUASI_NEWTON).get(rule.name) is not rule:
         return ["  none: a rule of your own is taken as it is written"]
     steps = derivation(rule.name)
     lines = []

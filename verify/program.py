@@ -143,7 +143,36 @@ class SetCount:
     count: int
 
 
-Operation = Step | Repeat | ZeroGrad | Edit | Schedule | AddGroup | Freeze | Reload | Copy | LoadFrom | SetCount
+@dataclass(frozen=True)
+class Minimise:
+    """Call ``optimizer.step`` with a closure that computes an objective (see :mod:`verify.quasi_newton.objectives`).
+
+    Args:
+        objective: its name.
+        coefficients: its shape, repeated over all elements.
+        unused: the place of a parameter that it does not depend on, which gets no gradient; -1 for none.
+    """
+
+    objective: str
+    coefficients: tuple[float, ...] = (1.0,)
+    unused: int = -1
+
+
+Operation = (
+    Step | Repeat | ZeroGrad | Edit | Schedule | AddGroup | Freeze | Reload | Copy | LoadFrom | SetCount | Minimise
+)
+# of verify.quasi_newton.objectives
+OBJECTIVES = (
+    "quadratic",
+    "rosenbrock",
+    "himmelblau",
+    "quartic",
+    "waves",
+    "linear",
+    "absolute",
+    "constant",
+    "logarithm",
+)
 WAYS = ("direct", "deepcopy", "pickle", "file")
 INTO = ("same", "fresh", "stepped")
 COPIES = ("deepcopy", "pickle")
@@ -243,6 +272,10 @@ def _show_operation(op: Operation) -> str:
             return f"load the state of a {op.dtype} run"
         case SetCount():
             return f"load step={op.count}"
+        case Minimise():
+            numbers = ", ".join(f"{c:g}" for c in op.coefficients)
+            without = "" if op.unused < 0 else f" without parameter {op.unused}"
+            return f"step on {op.objective}({numbers}){without}"
     return "step() again"
 
 

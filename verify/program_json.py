@@ -11,6 +11,7 @@ from verify.program import (
     COPIES,
     INTO,
     LAYOUTS,
+    OBJECTIVES,
     SPARSE,
     WAYS,
     AddGroup,
@@ -19,6 +20,7 @@ from verify.program import (
     Filling,
     Freeze,
     LoadFrom,
+    Minimise,
     Operation,
     Parameter,
     Program,
@@ -43,6 +45,7 @@ _KINDS: dict[str, Any] = {
     "copy": Copy,
     "load_from": LoadFrom,
     "set_count": SetCount,
+    "minimise": Minimise,
 }
 
 
@@ -88,6 +91,8 @@ def _operation(op: Operation) -> dict[str, Any]:
         value = getattr(op, f.name)
         if f.name == "gradients":
             data["gradients"] = [_filling(g) for g in value]
+        elif f.name == "coefficients":
+            data["coefficients"] = [_number(c) for c in value]
         elif value != f.default:
             data[f.name] = _number(value) if f.name in ("value", "factor") else value
     return data
@@ -166,9 +171,14 @@ def _read_field(name: str, value: Any, data: Any) -> Any:
     if name == "gradients":
         _require(isinstance(value, list), "a step without gradients")
         return tuple(_read_filling(g) for g in value)
+    if name == "coefficients":
+        _require(isinstance(value, list) and bool(value), "an objective without coefficients")
+        return tuple(float(_read_number(c)) for c in value)
     if name in ("value", "factor"):
         return _read_number(value)
-    if name in _WHOLE:
+    if name == "unused":
+        _require(type(value) is int and value >= -1, "bad unused", value)
+    elif name in _WHOLE:
         _require(_is_whole(value, most=_WHOLE[name]), f"bad {name}", value)
     elif name in _SWITCHES:
         _require(type(value) is bool, f"{name} must be true or false, not", value)
@@ -249,6 +259,9 @@ def _check_operations(operations: tuple[Operation, ...], parameters: int, groups
                 _require(op.group in present, "an edit of a group that does not exist")
             case Freeze():
                 _require(op.parameter < parameters, "no parameter to freeze:", op.parameter)
+            case Minimise():
+                _require(op.objective in OBJECTIVES, "unknown objective", op.objective)
+                _require(op.unused < parameters and parameters > (op.unused >= 0), "no such parameter:", op.unused)
             case LoadFrom():
                 _require(op.dtype in PRECISIONS, "unknown dtype", op.dtype)
             case Copy():

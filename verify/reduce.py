@@ -13,7 +13,19 @@ from dataclasses import replace
 from verify.driver import numbers
 from verify.lanes import DTYPES, as_float64, fill
 from verify.outcome import Mismatch, Outcome
-from verify.program import AddGroup, Edit, Filling, Freeze, Parameter, Program, Reload, SetCount, Step, element_count
+from verify.program import (
+    AddGroup,
+    Edit,
+    Filling,
+    Freeze,
+    Minimise,
+    Parameter,
+    Program,
+    Reload,
+    SetCount,
+    Step,
+    element_count,
+)
 from verify.subject import LoadedSubject
 
 MOST_RUNS = 400
@@ -201,6 +213,8 @@ def _without_parameter(program: Program, index: int) -> Program:
     for op in program.operations:
         if isinstance(op, Step):
             op = replace(op, gradients=op.gradients[:index] + op.gradients[index + 1 :])
+        elif isinstance(op, Minimise) and op.unused >= 0:
+            op = replace(op, unused=-1 if op.unused == index else op.unused - (op.unused > index))
         elif isinstance(op, Freeze):
             if op.parameter == index:
                 continue
@@ -322,6 +336,9 @@ def _simpler_values(program: Program) -> Iterator[Program]:
         for filling in _simpler_filling(p.initial):
             yield _with_parameter(program, index, replace(p, initial=filling))
     for at, op in enumerate(program.operations):
+        if isinstance(op, Minimise):
+            for k in range(1, len(op.coefficients)):
+                yield _with_operation(program, at, replace(op, coefficients=op.coefficients[:k]))
         if isinstance(op, Step):
             for index, g in enumerate(op.gradients):
                 for filling in _simpler_filling(g) if g is not None else ():

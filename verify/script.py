@@ -12,6 +12,8 @@ from verify.lanes import DTYPES
 from verify.outcome import Mismatch, Sentence, Twin
 from verify.program import Copy, Program, Reload
 from verify.promises import PROMISES
+from verify.quasi_newton.judge import Broken
+from verify.quasi_newton.script import tools, verdict
 from verify.script_lines import can_be_written, import_lines, number, program_lines, safe
 from verify.script_promise import script_for_promise
 from verify.subject import LoadedSubject
@@ -27,18 +29,24 @@ def script_for(loaded: LoadedSubject, check: str, finding: Finding) -> str:
     twin = said.twin if isinstance(said, Sentence) else None
     if isinstance(said, Sentence) and said.program is not None:
         program = said.program
-    elif isinstance(said, Sentence) and twin is None:
+    elif isinstance(said, Sentence) and twin is None and not isinstance(said, Broken):
         return _replaying(loaded, check, finding)
-    if (finding.broken is not None and twin is None) or not can_be_written(program):
+    violated = isinstance(said, Broken)
+    if (finding.broken is not None and twin is None and not violated) or not can_be_written(program):
         return _replaying(loaded, check, finding)
-    lines = [*_docstring(loaded, check, finding), "import sys", ""]
+    minimises = tools(program, wolfe=violated)
+    lines = [*_docstring(loaded, check, finding), *(["from __future__ import annotations", ""] if minimises else [])]
+    lines += ["import sys", ""]
     lines += [*(_CHILD if finding.ended else []), *_standard_modules((program, twin.other) if twin else (program,))]
     lines += ["import torch", *(_SNAPSHOT if _is_side_effect(finding) else []), *import_lines(loaded), ""]
     lines += [] if _is_side_effect(finding) else ["torch.set_num_threads(1)"]
     if twin is not None:
         return "\n".join([*lines, *_twin_lines(loaded, twin)]) + "\n"
     body = program_lines(loaded, program)
-    if finding.error is not None:
+    lines += minimises
+    if isinstance(said, Broken):
+        lines += [*body, *verdict(said.violation)]
+    elif finding.error is not None:
         lines += ["try:", *("    " + b for b in body), "except Exception as error:"]
         lines += ['    print("got  ", type(error).__name__, error)', '    print("exact  no exception")']
         lines += ["    sys.exit(1)", 'print("no exception")', "sys.exit(0)"]

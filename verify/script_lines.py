@@ -15,6 +15,7 @@ from verify.program import (
     Filling,
     Freeze,
     LoadFrom,
+    Minimise,
     Operation,
     Parameter,
     Program,
@@ -24,6 +25,7 @@ from verify.program import (
     Step,
     ZeroGrad,
 )
+from verify.quasi_newton.script import lines_of
 from verify.sparse import in_form
 from verify.sparsely import sparsely
 from verify.subject import LoadedSubject
@@ -145,6 +147,8 @@ class _Writer:
                 return self._copy(op)
             case SetCount():
                 return self._set_count(op)
+            case Minimise():
+                return lines_of(op, len(self.program.parameters))
         return ["optimizer.step()"]
 
     def _step(self, op: Step) -> list[str]:
@@ -165,10 +169,14 @@ class _Writer:
         if argument is None:
             return []
         place = f"{where}[{argument.name!r}]"
-        value = f"torch.tensor({op.value!r}, dtype=torch.float64)" if op.tensor else repr(op.value)
+        value = f"torch.tensor({op.value!r}, dtype=torch.float64)" if op.tensor else repr(self._number(op))
         if argument.index is None:
             return [f"{place} = {value}"]
         return [f"entries = list({place})", f"entries[{argument.index}] = {value}", f"{place} = tuple(entries)"]
+
+    def _number(self, op: Edit) -> float:
+        whole = any(h.name == op.name and h.integer for h in self.loaded.rule.hyperparameters)
+        return int(op.value) if whole else op.value
 
     def _reload(self, op: Reload) -> list[str]:
         lines = ["saved = optimizer.state_dict()"]

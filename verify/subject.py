@@ -235,8 +235,9 @@ def _with_options_given(rule: UpdateRule, subject: Subject) -> UpdateRule:
         name = subject.names.get(option.name)
         for argument in [name] if name else [*option.arguments, option.name]:
             value = subject.arguments.get(argument)
-            if isinstance(value, bool):
-                given[option.name] = value
+            for on, meant in enumerate(option.values):
+                if type(value) is type(meant) and value == meant and argument in subject.arguments:
+                    given[option.name] = bool(on)
     if all(given.get(o.name, o.default) == o.default for o in rule.options):
         return rule
     options = tuple(replace(o, default=given.get(o.name, o.default)) for o in rule.options)
@@ -406,6 +407,11 @@ class LoadedSubject:
         )
 
     @property
+    def lacks(self) -> frozenset[str]:
+        """Capabilities that it is declared not to have, or that its rule does without."""
+        return frozenset((*self.subject.lacks, *self.rule.lacks))
+
+    @property
     def chooses_by_default(self) -> bool:
         """Whether the constructor picks an implementation where none is asked for, as torch's do with foreach=None."""
         return any(self._has(s) and self.parameters[s].default is None for s in _SWITCHES)
@@ -437,12 +443,12 @@ class LoadedSubject:
             if argument is None:
                 continue
             self._put(arguments, argument, int(value) if name in integers else value)
-        as_none = {o.name for o in self.rule.options if o.as_none}
+        choices = {o.name: o for o in self.rule.options}
         for name, value in options.items():
             if name not in self.options:
                 continue
-            if name not in as_none:
-                arguments[self.options[name]] = value
+            if not choices[name].as_none:
+                arguments[self.options[name]] = choices[name].values[bool(value)]
             elif value:
                 self._put(arguments, Argument.parse(self.options[name]), None)
         return arguments
@@ -563,6 +569,8 @@ class LoadedSubject:
         argument = self.hyperparameters.get(name)
         if argument is None or argument.name not in group:
             return False
+        if any(h.name == name and h.integer for h in self.rule.hyperparameters) and not hasattr(value, "dtype"):
+            value = int(value)
         if argument.index is None:
             group[argument.name] = value
         else:
@@ -702,4 +710,8 @@ def load(subject: Subject) -> LoadedSubject:
         rule = load_rule(name)
     except RuleError as error:
         raise UsageError(str(error)) from None
+    if rule.kind == "quasi_newton":
+        from verify.quasi_newton.giving_closure import giving_closure
+
+        factory = giving_closure(factory)
     return LoadedSubject(subject, rule, factory)

@@ -34,12 +34,13 @@ def survey(plan: Plan, file: Path | None = None) -> int:
         in torch is a finding.
     """
     from reference import RULES
+    from reference.quasi_newton import QUASI_NEWTON
 
     rows: list[dict[str, Any]] = []
     faults: list[str] = []
     interrupted = False
     environment: dict[str, Any] = {}
-    for name in [name for rule in RULES.values() for name in rule.torch]:
+    for name in [name for rule in (RULES | QUASI_NEWTON).values() for name in rule.torch]:
         certificate = certify(Subject(name), plan)
         if certificate.interrupted:
             interrupted = True

@@ -252,9 +252,11 @@ class Worker:
             "implementations": self.loaded.implementations,
             "probes": self._probes(),
             "rule_known": getattr(rule, "known", True),
+            "rule_kind": rule.kind,
+            "rule_lacks": rule.lacks,
             "unfit": self.unfit,
             "checks": {
-                id: {"dtypes": c.dtypes, "implementations": c.implementations, "needs": c.needs}
+                id: {"dtypes": c.dtypes, "implementations": c.implementations, "needs": c.needs, "kind": c.kind}
                 for id, c in self.checks.items()
             },
             "environment": {

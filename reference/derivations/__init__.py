@@ -66,6 +66,7 @@ _MODULES = {
     "adafactor": "adafactor",
     "adafactor_paper": "adafactor",
     "came": "came",
+    "lbfgs": "lbfgs",
 }
 DERIVED = tuple(_MODULES)
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 
+from reference.quasi_newton import QUASI_NEWTON
 from reference.rule import RuleError, UpdateRule
 from reference.rules.adabelief import ADABELIEF, ADABELIEF_EPS_NOT_KEPT, ADABELIEF_RECTIFIED
 from reference.rules.adabound import ADABOUND, ADABOUND_PAPER
@@ -113,14 +114,15 @@ def get_rule(name: str) -> UpdateRule:
     Raises:
         RuleError: no rule has this name; the message names a near match and all rules.
     """
-    if name not in RULES:
-        raise RuleError(f"no rule is called {name!r}{near(name, RULES)} (known: {', '.join(RULES)})")
-    return RULES[name]
+    known = RULES | QUASI_NEWTON
+    if name not in known:
+        raise RuleError(f"no rule is called {name!r}{near(name, known)} (known: {', '.join(known)})")
+    return known[name]
 
 
 def rule_for_torch_class(dotted: str) -> UpdateRule | None:
     """The rule that a class such as ``"torch.optim.Adam"`` claims, or None."""
-    return next((rule for rule in RULES.values() if dotted in rule.torch), None)
+    return next((rule for rule in (RULES | QUASI_NEWTON).values() if dotted in rule.torch), None)
 
 
 def load_rule(spec: str) -> UpdateRule:

@@ -63,6 +63,7 @@ class Check:
         dtypes: dtypes it speaks of.
         implementations: implementations it is tried on; None means all.
         needs: what the subject must have or be able to: ``"rule"``, or one of CAPABILITIES.
+        kind: the kind of rule that it speaks of, where that is not single steps (see UpdateRule.kind).
         judge: judges one program, so that a finding can be shrunk and replayed; None means the lock-step oracle.
     """
 
@@ -72,6 +73,7 @@ class Check:
     dtypes: tuple[str, ...] = ALL_DTYPES
     implementations: tuple[str, ...] | None = None
     needs: tuple[str, ...] = ()
+    kind: str = ""
     judge: Callable[[Context, Program], Outcome] | None = field(default=None, repr=False)
 
     @property
@@ -110,6 +112,15 @@ IDS = (
     "rule.reductions",
     "rule.sparse",
     "rule.power",
+    "rule.direction",
+    "rule.curvature",
+    "rule.line_search",
+    "rule.evaluations",
+    "rule.stopping",
+    "rule.max_eval",
+    "rule.undefined",
+    "rule.resized",
+    "rule.mistakes",
     "groups.hyperparameters",
     "groups.edits",
     "groups.late",
@@ -177,6 +188,7 @@ MODULES = (
     "rule",
     "arguments",
     "power",
+    "quasi_newton",
     "meetings",
     "default_path",
     "shapes",

@@ -82,7 +82,7 @@ class _EditCase:
     def in_the_middle(self) -> str | None:
         """An instance that is built with the new value, and loads the state at that moment, goes on the same."""
         edited = self.run(*self.before, self.edit, *self.after)
-        if not hasattr(edited.optimizer, "state_dict") or "state_dict" in self.context.loaded.subject.lacks:
+        if not hasattr(edited.optimizer, "state_dict") or "state_dict" in self.context.loaded.lacks:
             return None
         elsewhere = self.run(*self.before, self.edit, Reload("deepcopy", "fresh"), *self.after, make=_BuiltAnew)
         what = f"with {self.what} edited after step {len(self.before)}, beside an instance built with it"
@@ -133,7 +133,7 @@ class _EditCase:
 
     def as_tensor(self) -> str | None:
         """As a tensor it does what it does as a number, but for rounding."""
-        if "tensor_lr" in self.context.loaded.subject.lacks:
+        if "tensor_lr" in self.context.loaded.lacks:
             return None
         program = explicit(self.program)
         steps = tuple(op for op in program.operations if isinstance(op, Step))

@@ -167,7 +167,7 @@ class Context:
         return {
             **self.place,
             "fixed": self.loaded.fixed,
-            "options": tuple(self.loaded.options),
+            "options": () if self.loaded.rule.kind else tuple(self.loaded.options),
             "sparse_alone": self.loaded.sparse_alone,
         }
 

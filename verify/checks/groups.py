@@ -10,7 +10,7 @@ import numpy as np
 from verify.checks import check
 from verify.checks.as_built import as_built
 from verify.checks.context import Context, Report, search, try_all
-from verify.checks.judged import Judge, is_separate, judged, or_not_separate, outcome_of, run, same_bits
+from verify.checks.judged import Judge, has_one_group, is_separate, judged, or_not_separate, outcome_of, run, same_bits
 from verify.checks.programs import (
     differing_groups,
     edits,
@@ -388,6 +388,10 @@ def absent(context: Context, program: Program) -> str | None:
     """
     if not all(isinstance(op, Step) for op in program.operations):
         raise Unsupported("it is no program for this check")
+    if has_one_group(context):
+        raise Unsupported(
+            f"rule {context.loaded.rule.name} takes a missing gradient as zero, for all parameters together"
+        )
     steps = [op for op in program.operations if isinstance(op, Step)]
     whole = run(context, program)
     before = [t.before for t in whole.tracks]

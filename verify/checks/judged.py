@@ -41,6 +41,8 @@ def judged(
 
     def register(judge: Judge) -> Judge:
         def one(context: Context, program: Program) -> Outcome:
+            if len(program.groups) > 1 and has_one_group(context):
+                return Outcome(unsupported=f"rule {context.loaded.rule.name} has one param group")
             return outcome_of(judge, context, program)
 
         @wraps(judge)
@@ -121,7 +123,12 @@ def same_bits(
 
 def is_separate(context: Context) -> bool:
     """Whether a parameter must move as if it were alone; the user may say that it is not meant to."""
-    return "separate" not in context.loaded.subject.lacks
+    return "separate" not in context.loaded.lacks
+
+
+def has_one_group(context: Context) -> bool:
+    """Whether the rule is of one param group, and cannot be tried on several."""
+    return "add_param_group" in context.loaded.rule.lacks
 
 
 def or_not_separate(context: Context, found: str | None) -> str | None:

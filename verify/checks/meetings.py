@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from verify.checks import check
 from verify.checks.context import Context, Report, search, try_all
-from verify.checks.judged import outcome_of, run, same_bits
+from verify.checks.judged import has_one_group, outcome_of, run, same_bits
 from verify.checks.programs import differing_groups, settings
 from verify.driver import Unsupported
 from verify.outcome import Outcome
@@ -187,6 +187,8 @@ def meet(context: Context) -> Report:
     values, a parameter frozen while the state was saved that is forgotten, a tensor lr that a checkpoint rounds.
     """
     report = Report()
+    if has_one_group(context):
+        return report.not_applicable(f"rule {context.loaded.rule.name} has one param group")
 
     def judge(program: Program) -> Outcome:
         return _judge(context, program)

@@ -39,6 +39,8 @@ def fitted(loaded: LoadedSubject, values: dict[str, float], options: Options) ->
 def choices_of(context: Context) -> list[Options]:
     """Every choice of the options that the subject lets one choose."""
     rule, loaded = context.loaded.rule, context.loaded
+    if rule.kind:
+        return [rule.step().options]  # its options are for whole calls, which its own checks make
     fixed = [o for o in rule.options if o.name not in loaded.options]
     by_shape = {o.name for o in rule.options if o.of_shape}
     return [
@@ -116,6 +118,8 @@ def differing_groups(context: Context, values: dict[str, float], options: Option
     """Up to three groups that differ in every hyperparameter that lives in groups."""
     rule, loaded = context.loaded.rule, context.loaded
     groups = [values]
+    if rule.kind:
+        return groups  # it has one H, and one group
     for later in (first_trials(context, 1), first_trials(context, 2)):
         other = {**values, **{k: v for k, v in later.items() if k in context.editable}}
         if context.editable and rule.constraint({**loaded.fixed, **other}, options):
@@ -251,7 +255,7 @@ def late_groups(context: Context) -> Iterator[Program]:
         if not edited:
             continue
         parameters = tuple(replace(p, group=min(p.group, 1)) for p in parameters)
-        for between in ((), (Reload(),)) if "state_dict" not in loaded.subject.lacks else ((),):
+        for between in ((), (Reload(),)) if "state_dict" not in loaded.lacks else ((),):
             operations = (step(8), *edited, step(9), *between, AddGroup(1), step(10), step(11))
             yield context.program(
                 groups=(values, values), options=dict(options), parameters=parameters, operations=operations

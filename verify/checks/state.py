@@ -11,7 +11,7 @@ import torch
 
 from verify.checks.context import Context
 from verify.checks.groups import BEHAVIOUR_DTYPES
-from verify.checks.judged import judged, run, same_bits
+from verify.checks.judged import has_one_group, judged, run, same_bits
 from verify.checks.programs import differing_groups, settings
 from verify.driver import SubjectRaised
 from verify.program import (
@@ -291,7 +291,7 @@ def copies(context: Context, program: Program) -> str | None:
         found = same_bits(plain, copied, what)
         if found:
             return found
-        if not _takes_a_group(copied):
+        if not has_one_group(context) and not _takes_a_group(copied):
             return f"{what}, the optimizer takes no further group with add_param_group"
         found = _original_stays(context, program, how)
         if found:

@@ -148,13 +148,15 @@ def unchanged(old: Any, new: Any) -> bool:
 
 
 def takes_late_groups(case: Case) -> bool:
-    """Whether a group can be added; where it cannot, that is for another check to say."""
+    """Whether a group can be added and stepped; where it cannot, that is for another check to say."""
     params = fresh(case)
     if len(params) < 2:
         return False
     try:
         optimizer = case.factory(params[:1], **case.arguments)
         optimizer.add_param_group({"params": params[1:]})
+        give(case, params, 0)
+        optimizer.step()
     except Exception:
         return False
     return True

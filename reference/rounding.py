@@ -32,6 +32,10 @@ Sums over elements in bfloat16 and float16 are accumulated in float32, as torch 
 float32 there, and the result is rounded to the dtype of the elements. A sum that is kept in bfloat16 loses
 all terms after the 256th, and is no order of evaluation but a mistake.
 
+Functions of matrices are computed in a precision of their own, which is found by looking and said in a note. Their
+argument is rounded to it when it enters; how far errors grow in an iteration follows from the divided differences of
+the polynomial between singular values (reference.lowering.iteration).
+
 Orders of evaluation covered: any order of adding and multiplying the terms of the rule as written;
 contracting (p - c p into p (1 - c), fused multiply-add); exponential averages as lerp; a correction
 applied to the moment or to the step size; coefficients combined before, or applied one by one.

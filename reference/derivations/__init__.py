@@ -62,6 +62,7 @@ _MODULES = {
     "lamb": "lamb",
     "lamb_clamped": "lamb",
     "novograd": "novograd",
+    "muon": "muon",
 }
 DERIVED = tuple(_MODULES)
 

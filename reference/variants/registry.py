@@ -20,6 +20,7 @@ from reference.variants import (
     epsilon,
     history,
     initial,
+    matrices,
     maximum,
     mixtures,
     moments,
@@ -35,6 +36,7 @@ from reference.variants.field import row_of
 NAMED: tuple[Rewrite, ...] = (
     epsilon.epsilon_edits,
     arithmetic.branch_edits,
+    matrices.matrix_edits,
     reductions.reduction_edits,
     correction.correction_edits,
     decay.decay_edits,

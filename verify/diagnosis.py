@@ -21,6 +21,7 @@ from verify.driver import quiet
 from verify.oracle import LockStep, run_program
 from verify.outcome import Outcome
 from verify.program import Filling, Parameter, Program, Step, element_count
+from verify.shaped import fitting, lanes_for
 from verify.subject import LoadedSubject
 
 if TYPE_CHECKING:
@@ -184,7 +185,7 @@ def _generic(
     return context.program(
         groups=(dict(values),),
         options=dict(options),
-        parameters=(Parameter((MOST_LANES,), 0, filling(9000 + number)),),
+        parameters=(Parameter((lanes_for(context.loaded.rule, MOST_LANES),), 0, filling(9000 + number)),),
         operations=tuple(Step((filling(1234 * k + 77),)) for k in range(GENERIC_STEPS)),
     )
 
@@ -254,7 +255,8 @@ def spread(programs: list[Program], most: int) -> list[Program]:
 def few_lanes(program: Program) -> Program:
     """The program with few elements and steps."""
     parameters = tuple(
-        replace(p, shape=(MOST_LANES,)) if element_count(p.shape) > MOST_LANES else p for p in program.parameters
+        replace(p, shape=fitting((MOST_LANES,), len(p.shape))) if element_count(p.shape) > MOST_LANES else p
+        for p in program.parameters
     )
     return replace(program, parameters=parameters, operations=program.operations[:MOST_STEPS])
 

@@ -24,6 +24,7 @@ from reference.rule import unset_symbol
 from verify.curve import Curve
 from verify.driver import Driver
 from verify.lanes import DTYPES, as_float64, dtype_name, real_shape
+from verify.matrix_precision import matrix_precision
 from verify.outcome import Mismatch, Outcome
 from verify.program import Program
 from verify.subject import LoadedSubject
@@ -68,6 +69,8 @@ class LockStep(Driver):
         self.variables = {s.name: s for s in self.rule_step.state}
         self.outcome.scalars, self.outcome.worst = scalars, dict(worst or {})
         self._use_precision(program.dtype)
+        self.matrices = matrix_precision(loaded, program) if loaded.rule.has_matrices else None
+        self.outcome.matrices = self.matrices.name if self.matrices else ""
         self.w = FACTOR * PRECISIONS[scalars].unit
         self.w_entry = 0.0 if scalars == "float64" else self.w
 
@@ -180,6 +183,8 @@ class LockStep(Driver):
         v |= {"p": track.before, "g": track.gradient, "t": track.count}
         if not self.rule_step.is_elementwise:
             v["p.shape"] = real_shape(track.tensor)
+        if self.matrices is not None and self.matrices.digits < self.precision.digits:
+            v["p.matrices"] = FACTOR * self.matrices.unit, FACTOR * self.matrices.smallest, self.matrices.largest
         carried = False
         for name, variable in self.variables.items():
             error: Any = 0.0

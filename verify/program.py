@@ -25,11 +25,13 @@ class Filling:
         values: explicit values (real and imaginary parts in turn for complex tensors), repeated
             over the tensor; they take the place of the pool.
         expanded: a gradient whose elements share one memory cell, as that of ``p.sum()`` does.
+        spectrum: a matrix with chosen singular values, which ``start`` chooses, in the place of a slice.
     """
 
     start: int = 0
     values: tuple[float, ...] | None = None
     expanded: bool = False
+    spectrum: bool = False
 
 
 @dataclass(frozen=True)
@@ -254,5 +256,5 @@ def _show_filling(g: Filling | None) -> str:
     if g is None:
         return "None"
     if g.values is None:
-        return f"pool[{g.start}:]"
+        return f"matrix {g.start}" if g.spectrum else f"pool[{g.start}:]"
     return ", ".join(f"{x:g}" for x in g.values[:4]) + (", …" if len(g.values) > 4 else "")

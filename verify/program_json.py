@@ -53,7 +53,7 @@ def _filling(f: Filling | None) -> Any:
     if f is None:
         return None
     data: dict[str, Any] = {"start": f.start} if f.values is None else {"values": [_number(float(x)) for x in f.values]}
-    return data | ({"expanded": True} if f.expanded else {})
+    return data | ({"expanded": True} if f.expanded else {}) | ({"spectrum": True} if f.spectrum else {})
 
 
 def to_json(program: Program) -> dict[str, Any]:
@@ -127,7 +127,7 @@ def _read_switch(data: dict, name: str) -> bool:
 def _read_filling(data: Any) -> Filling | None:
     if data is None:
         return None
-    _require(isinstance(data, dict) and set(data) <= {"start", "values", "expanded"}, "bad filling", data)
+    _require(isinstance(data, dict) and set(data) <= {"start", "values", "expanded", "spectrum"}, "bad filling", data)
     values = data.get("values")
     _require(values is None or (isinstance(values, list) and len(values) > 0), "bad values", values)
     start = data.get("start", 0)
@@ -136,6 +136,7 @@ def _read_filling(data: Any) -> Filling | None:
         start,
         None if values is None else tuple(float(_read_number(v)) for v in values),
         _read_switch(data, "expanded"),
+        _read_switch(data, "spectrum"),
     )
 
 

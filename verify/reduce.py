@@ -14,6 +14,7 @@ from verify.driver import numbers
 from verify.lanes import DTYPES, as_float64, fill
 from verify.outcome import Mismatch, Outcome
 from verify.program import AddGroup, Edit, Filling, Freeze, Parameter, Program, Reload, SetCount, Step, element_count
+from verify.shaped import shaped
 from verify.subject import LoadedSubject
 
 MOST_RUNS = 400
@@ -35,6 +36,7 @@ def reduce_program(
 
     def attempt(candidate: Program) -> bool:
         nonlocal best, best_outcome, runs
+        candidate = shaped(candidate, loaded.rule)
         if runs >= MOST_RUNS or candidate == best or not _in_domain(candidate, loaded):
             return False
         runs += 1

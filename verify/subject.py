@@ -235,8 +235,8 @@ def _with_options_given(rule: UpdateRule, subject: Subject) -> UpdateRule:
         name = subject.names.get(option.name)
         for argument in [name] if name else [*option.arguments, option.name]:
             value = subject.arguments.get(argument)
-            if isinstance(value, bool):
-                given[option.name] = value
+            if isinstance(value, bool | str) and value in option.values:
+                given[option.name] = value == option.values[1]
     if all(given.get(o.name, o.default) == o.default for o in rule.options):
         return rule
     options = tuple(replace(o, default=given.get(o.name, o.default)) for o in rule.options)
@@ -259,6 +259,8 @@ class LoadedSubject:
         self.hyperparameters: dict[str, Argument] = {}
         self.options: dict[str, str] = {}
         self.fixed: dict[str, float] = {}
+        # what has been found out about it (verify.matrix_precision)
+        self.matrix_precisions: dict[tuple[str, ...], Any] = {}
         self._match()
 
     # -- matching ----------------------------------------------------------------------------
@@ -427,8 +429,17 @@ class LoadedSubject:
                 arguments[argument.name] = tuple(entries)
         for name, value in options.items():
             if name in self.options:
-                arguments[self.options[name]] = value
+                arguments[self.options[name]] = self.option_value(name, value)
         return arguments
+
+    def option_value(self, name: str, on: bool) -> Any:
+        """What the constructor argument of an option is given."""
+        return next(o for o in self.rule.options if o.name == name).values[bool(on)]
+
+    @property
+    def small_shape(self) -> tuple[int, ...]:
+        """A shape that it takes a parameter of."""
+        return (2,) * (self.rule.dimensions or 1)
 
     def _default_entries(self, name: str) -> tuple:
         default = self.parameters[name].default if name in self.parameters else None
@@ -460,7 +471,9 @@ class LoadedSubject:
 
         values = {k: v for k, v in self.rule.defaults.items() if k not in self.fixed}
         try:
-            optimizer = self.build([{"params": [torch.zeros(2, requires_grad=True)]}], values, {}, "for-loop")
+            optimizer = self.build(
+                [{"params": [torch.zeros(self.small_shape, requires_grad=True)]}], values, {}, "for-loop"
+            )
         except SUBJECT_ERRORS:
             return ()
         groups = getattr(optimizer, "param_groups", None)
@@ -473,7 +486,9 @@ class LoadedSubject:
 
         values = {k: v for k, v in self.rule.defaults.items() if k not in self.fixed}
         try:
-            optimizer = self.build([{"params": [torch.zeros(2, requires_grad=True)]}], values, {}, "for-loop")
+            optimizer = self.build(
+                [{"params": [torch.zeros(self.small_shape, requires_grad=True)]}], values, {}, "for-loop"
+            )
             group = optimizer.param_groups[0]
         except SUBJECT_ERRORS:
             return ()
@@ -483,7 +498,7 @@ class LoadedSubject:
         """Whether the constructor takes these values together."""
         import torch
 
-        parameter = torch.zeros(2, requires_grad=True)
+        parameter = torch.zeros(self.small_shape, requires_grad=True)
         try:
             self.build([{"params": [parameter]}], values, options, "for-loop")
         except SUBJECT_ERRORS:
@@ -618,6 +633,22 @@ def _defaults(factory: Callable[..., Any], subject: Subject) -> dict[str, Any]:
     return found
 
 
+def _dimensions(loaded: LoadedSubject) -> int | None:
+    """How many dimensions a parameter must have: None where one is enough, or where two do not help."""
+    import torch
+
+    def takes(shape: tuple[int, ...]) -> bool:
+        parameter = torch.zeros(shape, requires_grad=True)
+        parameter.grad = torch.ones(shape)
+        try:
+            loaded.build([{"params": [parameter]}], loaded.rule.defaults, {}, "for-loop").step()
+        except SUBJECT_ERRORS:
+            return False
+        return True
+
+    return 2 if not takes((2,)) and takes((2, 2)) else None
+
+
 def load(subject: Subject) -> LoadedSubject:
     """Import a subject and match it with its rule.
 
@@ -636,6 +667,7 @@ def load(subject: Subject) -> LoadedSubject:
     if name == "none":
         loaded = LoadedSubject(subject, unknown_rule(_defaults(factory, subject)), factory)
         # the constructor is all that there is to ask which values belong together
+        loaded.rule = replace(loaded.rule, dimensions=_dimensions(loaded))
         loaded.rule = replace(loaded.rule, constraint=loaded.accepts)
         return loaded
     try:

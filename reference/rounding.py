@@ -37,6 +37,10 @@ A sparse gradient is the sum of its entries. Where an element has n of them, g c
 every u of that element is n times as large. State that is kept out of sight may be such a sum itself: then n counts
 the entries of earlier steps too. What a lazy rule leaves alone has an allowance of zero.
 
+Functions of matrices are computed in a precision of their own, which is found by looking and said in a note. Their
+argument is rounded to it when it enters; how far errors grow in an iteration follows from the divided differences of
+the polynomial between singular values (reference.lowering.iteration).
+
 Orders of evaluation covered: any order of adding and multiplying the terms of the rule as written;
 contracting (p - c p into p (1 - c), fused multiply-add); exponential averages as lerp; a correction
 applied to the moment or to the step size; coefficients combined before, or applied one by one.

@@ -17,6 +17,7 @@ from typing import Any
 
 import sympy
 
+from reference.matrices import COLUMNS, ROWS, MatrixFunction
 from reference.reductions import Reduction
 
 
@@ -162,8 +163,9 @@ MACHINE_EPSILON = sympy.Symbol("machine_epsilon", positive=True)
 class Variables:
     """The symbols of one rule, and the assignments made so far.
 
-    ``v.p`` is the parameter, ``v.g`` its gradient, ``v.t`` the number of this step (1 at the first) and
-    ``v.machine_epsilon`` that of the parameter's dtype, the distance from 1 to the next number;
+    ``v.p`` is the parameter, ``v.g`` its gradient, ``v.t`` the number of this step (1 at the first),
+    ``v.machine_epsilon`` that of the parameter's dtype, the distance from 1 to the next number, ``v.rows`` and
+    ``v.columns`` the lengths of the parameter's last two axes;
     hyperparameters and state variables go by their names and mean the values *before* the step.
     ``v.let(name, expression)`` assigns and returns the symbol of the new value; ``nonnegative=True`` says of an
     intermediate quantity that it never is below zero, where its form does not show it.
@@ -173,6 +175,7 @@ class Variables:
         self._rule = rule
         self._assignments: list[Assignment] = []
         self._symbols = {"p": PARAMETER, "g": GRADIENT, "t": STEP_COUNT, "machine_epsilon": MACHINE_EPSILON}
+        self._symbols |= {"rows": ROWS, "columns": COLUMNS}
         self._symbols |= {h.name: h.symbol for h in rule.hyperparameters}
         self._symbols |= {s.name: s.symbol for s in rule.state}
 
@@ -249,8 +252,13 @@ class Step:
 
     @cached_property
     def is_elementwise(self) -> bool:
-        """Whether no element depends on others: there is no reduction in the equations."""
-        return not any(a.expression.has(Reduction) for a in self.assignments)
+        """Whether no element depends on others, nor on the shape of the parameter."""
+        return not any(a.expression.has(Reduction, MatrixFunction, ROWS, COLUMNS) for a in self.assignments)
+
+    @cached_property
+    def has_matrices(self) -> bool:
+        """Whether there is a function of the whole matrix in the equations."""
+        return any(a.expression.has(MatrixFunction) for a in self.assignments)
 
     @cached_property
     def is_scalar(self) -> dict[sympy.Symbol, bool]:
@@ -259,6 +267,7 @@ class Step:
         scalar |= {s.symbol: s.scalar for s in self.rule.state}
         scalar |= {unset_symbol(s.name): True for s in self.rule.state if s.unset_at_first}
         scalar |= {PARAMETER: False, GRADIENT: False, STEP_COUNT: True, MACHINE_EPSILON: True}
+        scalar |= {ROWS: True, COLUMNS: True}
         for assignment in self.assignments:
             free = assignment.expression.free_symbols
             scalar[assignment.symbol] = all(scalar[s] for s in free)
@@ -278,6 +287,7 @@ class UpdateRule:
             ``"p"`` and every state variable that the options keep.
         constraint: function ``(values, options) -> bool`` for domains that are not a product.
         torch: dotted names of torch classes that claim this rule.
+        dimensions: how many dimensions a parameter must have, and be real; None where the shape does not matter.
         notes: conventions that differ between paper and code, one sentence each.
         lazy: what elements that have no entry in a sparse gradient keep as it is: ``"p"``, state variables. To all
             else, and to every rule that names nothing here, such an element has a gradient of zero.
@@ -295,13 +305,14 @@ class UpdateRule:
     options: tuple[Option, ...] = ()
     constraint: Callable[[Mapping[str, float], Options], bool] = lambda values, options: True
     torch: tuple[str, ...] = ()
+    dimensions: int | None = None
     notes: tuple[str, ...] = ()
     lazy: tuple[str, ...] = ()
     _steps: dict = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         own = [*(h.name for h in self.hyperparameters), *(s.name for s in self.state), *(o.name for o in self.options)]
-        names = ["p", "g", "t", "machine_epsilon", *own]
+        names = ["p", "g", "t", "machine_epsilon", "rows", "columns", *own]
         for name in names:
             if names.count(name) > 1:
                 raise RuleError(f"rule {self.name!r} uses the name {name!r} twice")
@@ -361,6 +372,11 @@ class UpdateRule:
     def is_elementwise(self) -> bool:
         """Whether no element depends on others, whatever the options."""
         return all(self.step(options).is_elementwise for options in self.choices())
+
+    @cached_property
+    def has_matrices(self) -> bool:
+        """Whether there is a function of the whole matrix in the equations, whatever the options."""
+        return any(self.step(options).has_matrices for options in self.choices())
 
     @property
     def known(self) -> bool:

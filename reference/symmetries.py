@@ -31,6 +31,7 @@ from sympy.polys.rings import PolyElement, ring
 
 from reference.lowering.ball import FIRST_PRECISION, lower_to_balls
 from reference.lowering.tensor_ball import TensorStep
+from reference.matrices import MatrixFunction
 from reference.reductions import Reduction
 from reference.rule import GRADIENT, PARAMETER, Assignment, Step, unset_symbol
 
@@ -219,6 +220,9 @@ class _Degrees:
             return sum((d for a in e.args if (d := self.of(a)) is not None), self.ring.zero)
         if isinstance(e, Reduction):
             return self.of(e.args[0])
+        if isinstance(e, MatrixFunction):
+            self.none(*e.args[1:])
+            return self.odd(e.args[0])
         if isinstance(e, sympy.Max | sympy.Min):
             return self.ordered(e.args)
         if isinstance(e, sympy.Piecewise):
@@ -226,6 +230,11 @@ class _Degrees:
                 self.condition(condition)
             return self.same([self.of(value) for value, _ in e.args])
         return self.function(e)
+
+    def odd(self, x: sympy.Basic) -> PolyElement | None:
+        """The degree of an odd function of a matrix."""
+        self.none(x)
+        return self.ring.zero
 
     def condition(self, c: sympy.Basic) -> None:
         """Demand that a condition does not change."""
@@ -282,6 +291,9 @@ class _Signs(_Degrees):
         self.none(*expressions)
         return self.ring.zero
 
+    def odd(self, x: sympy.Basic) -> PolyElement | None:
+        return self.of(x)
+
 
 @lru_cache(maxsize=512)
 def _response(function: Callable, rest: tuple, factor: sympy.Expr) -> sympy.Rational | None:
@@ -324,7 +336,7 @@ def _move(e: sympy.Basic, moves: Mapping[sympy.Basic, sympy.Expr | None]) -> sym
 _ARITHMETIC = (sympy.Symbol, sympy.Number, sympy.Add, sympy.Mul, sympy.Pow)
 _FUNCTIONS = (sympy.Abs, sympy.sign, sympy.exp, sympy.log, sympy.tanh)
 _CHOICES = (sympy.Max, sympy.Min, sympy.Piecewise, ExprCondPair, Boolean)
-_KNOWN = (*_ARITHMETIC, *_FUNCTIONS, *_CHOICES, Reduction)
+_KNOWN = (*_ARITHMETIC, *_FUNCTIONS, *_CHOICES, Reduction, MatrixFunction)
 
 
 def _is_known(step: Step) -> bool:
@@ -334,7 +346,7 @@ def _is_known(step: Step) -> bool:
 def _commutes_with_permutations(step: Step) -> bool:
     """Whether elements act on each other, if at all, through numbers that are common to the whole tensor."""
     reductions = (e for a in step.assignments for e in a.expression.atoms(Reduction))
-    return all(e.axis is None for e in reductions)
+    return not step.has_matrices and all(e.axis is None for e in reductions)
 
 
 _KINDS: dict[str, tuple[Callable[[Step], list[dict[str, int]]], Any]] = {

@@ -23,16 +23,24 @@ class Walk:
         rule: the rule.
         options: options that differ from their defaults.
         precision: dtype whose allowances are wanted; values are float64 whatever it is.
+        matrices: dtype in which functions of matrices are computed, where it is a coarser one.
 
     Raises:
         RuleError: an unknown option.
     """
 
-    def __init__(self, rule: UpdateRule, options: Mapping[str, bool] | None = None, precision: str = "float64"):
+    def __init__(
+        self,
+        rule: UpdateRule,
+        options: Mapping[str, bool] | None = None,
+        precision: str = "float64",
+        matrices: str = "",
+    ):
         self.rule = rule
         self.options = options
         self.rule_step = rule.step(options)
         self.precision = PRECISIONS[precision]
+        self.matrices = PRECISIONS[matrices or precision]
         self.count = 0
         self.state: dict[str, Any] = {}
         self.allowance: Any = None
@@ -48,6 +56,7 @@ class Walk:
         self.count += 1
         v: dict[str, Any] = {**self.rule.defaults, **hyperparameters, "p": p, "g": g, "t": self.count}
         v |= {"p.shape": shape, "machine_epsilon": 2 * self.precision.unit}
+        v["p.matrices"] = FACTOR * self.matrices.unit, FACTOR * self.matrices.smallest, self.matrices.largest
         for variable in self.rule_step.state:
             name = variable.name
             v[unset_symbol(name).name] = int(name not in self.state)

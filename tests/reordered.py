@@ -12,6 +12,7 @@ import random
 import numpy as np
 import sympy
 
+from reference.matrices import COLUMNS, ROWS, OddPolynomial
 from reference.reductions import Reduction
 
 Value = np.ndarray | np.floating
@@ -43,6 +44,8 @@ class Reordered:
                 value = values[symbol.name]
                 dtype = self.elements if isinstance(value, np.ndarray) else self.scalars
                 self.known[symbol] = dtype(value)
+        if len(self.shape) > 1:
+            self.known |= {side: self.scalars(n) for side, n in zip((ROWS, COLUMNS), self.shape[-2:], strict=True)}
         with np.errstate(all="ignore"):
             for a in self.step.assignments:
                 self.known[a.symbol] = self.value(a.expression)
@@ -63,6 +66,8 @@ class Reordered:
             return self.chosen(list(e.args))
         if isinstance(e, Reduction):
             return self.reduced(e)
+        if isinstance(e, OddPolynomial):
+            return self.polynomial(e)
         arguments = [self.value(a) for a in self.shuffled(e.args)]
         if isinstance(e, sympy.Max | sympy.Min):
             choose = np.maximum if isinstance(e, sympy.Max) else np.minimum
@@ -117,6 +122,24 @@ class Reordered:
             return sums[0]
         kept = [n for k, n in enumerate(self.shape) if k != len(self.shape) + e.axis]
         return np.broadcast_to(np.expand_dims(sums.reshape(kept), e.axis), self.shape).reshape(-1)
+
+    def polynomial(self, e: OddPolynomial) -> Value:
+        """An iteration of either side's products, by Horner's scheme or not; or one on singular values in float32."""
+        x, *numbers = (self.value(a) for a in e.args)
+        x = np.broadcast_to(x, (math.prod(self.shape),)).reshape(self.shape).astype(self.elements)
+        a, b, c = map(self.elements, numbers[:3])
+        form, turned = self.random.randrange(3), self.random.random() < 0.5
+        if form == 2:
+            wide = np.promote_types(self.elements, np.float32)
+            left, s, right = np.linalg.svd(x.astype(wide), full_matrices=False)
+            for _ in range(int(numbers[3])):
+                s = s * (wide.type(a) + s * s * (wide.type(b) + s * s * wide.type(c)))
+            return ((left * s) @ right).astype(self.elements).reshape(-1)
+        x = x.T if turned else x
+        for _ in range(int(numbers[3])):
+            gram = x @ x.T
+            x = a * x + (gram @ (b * x + c * (gram @ x)) if form else (b * gram + c * (gram @ gram)) @ x)
+        return (x.T if turned else x).reshape(-1)
 
     @staticmethod
     def one_by_one(terms: np.ndarray) -> np.floating:

@@ -30,7 +30,8 @@ CHOICES = [
     for rule in RULES.values()
     for options in rule.choices()
 ]
-# torch.optim.AdamW has no switch for its decoupling: it is always on
+# torch.optim.AdamW has no switch for its decoupling: it is always on; Muon's elements are no lanes, and it rounds them
+# to bfloat16: see test_matrices.py
 CLAIMED = [
     c
     for c in CHOICES
@@ -51,7 +52,7 @@ def test_names_and_order():
         "adabelief_rectified, adabound, adabound_paper, yogi, yogi_corrected, diffgrad, diffgrad_eps_hat, adan, "
         "adan_paper, ademamix, ademamix_scheduled, adopt, adopt_clipped, tiger, madgrad, madgrad_shifted, "
         "schedule_free_sgd, schedule_free_adamw, schedule_free_adamw_scaled, "
-        "lars, lars_lr_outside, lamb, lamb_clamped, novograd, adafactor, adafactor_paper, came"
+        "lars, lars_lr_outside, lamb, lamb_clamped, novograd, adafactor, adafactor_paper, came, muon"
     )
     assert all(name == rule.name for name, rule in RULES.items())
 
@@ -82,7 +83,7 @@ def test_hyperparameters_are_in_their_domains(rule):
 
 
 def test_every_elementwise_torch_class_has_one_rule():
-    others = {"Optimizer", "LBFGS", "Muon"}  # LBFGS has one of whole calls
+    others = {"Optimizer", "LBFGS"}  # LBFGS has one of whole calls
     for name in set(torch.optim.__all__) - others:
         found = getattr(torch.optim, name)
         if isinstance(found, type):
@@ -146,8 +147,11 @@ def _argument(h: Hyperparameter) -> tuple[str, int | None]:
 
 def _build(rule, values, options):
     module, _, name = rule.torch[0].rpartition(".")
-    p = torch.tensor(START, dtype=torch.float64, requires_grad=True)
-    arguments: dict = dict(options)
+    shape = (2, 2) if rule.dimensions == 2 else (4,)
+    p = torch.tensor(START, dtype=torch.float64).reshape(shape).requires_grad_()
+    made = {o.name: ((o.arguments or (o.name,))[0], o.values) for o in rule.options}
+    arguments: dict = {made[name][0]: made[name][1][on] for name, on in options.items()}
+    arguments |= {"foreach": False} if rule.is_elementwise else {}
     if rule.name == "adamw":
         arguments.pop("decoupled_weight_decay", None)
     for h in rule.hyperparameters:

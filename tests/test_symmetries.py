@@ -61,6 +61,7 @@ SCALINGS = {
         {"p": 1, "lr": 1, "weight_decay": -1, "trust_coefficient": -1},
     ],
     "novograd": [{"g": 1, "exp_avg_sq": 2, "eps": 1}, PARAMETER],
+    "muon": [{"g": 1, "momentum_buffer": 1, "eps": 1}, PARAMETER],
     "lamb": [{"g": 1, "exp_avg": 1, "exp_avg_sq": 2, "eps": 1}],
     "lamb_clamped": [{"g": 1, "exp_avg": 1, "exp_avg_sq": 2, "eps": 1}],
     # the relative step size has no units: eps2 is in those of the parameter
@@ -146,6 +147,7 @@ FLIPS = {
     "rprop": {"g", "p", "prev"},
     "asgd": {"g", "p", "ax"},
     "novograd": {"g", "p", "exp_avg"},
+    "muon": {"g", "p", "momentum_buffer"},
     "lars": {"g", "p", "momentum_buffer"},
     "lars_lr_outside": {"g", "p", "momentum_buffer"},
     "sgdw": {"g", "p", "momentum_buffer"},
@@ -169,6 +171,8 @@ EVEN = {"adopt_clipped"}
 CONDITIONS = {
     # its square is under one root, and itself under another
     "adafactor": [({"eps1"}, {"g": 1, "row_var": 2, "col_var": 2})],
+    # without iterations there is no polynomial
+    "muon": [({"steps"}, {"a": 1}), ({"steps"}, {"b": 1}), ({"steps"}, {"c": 1})],
     # without momentum there is no dampening, and without the schedule nothing to shape it
     "sgd": [({"momentum"}, {"dampening": 1})],
     "nadam": [({"beta1"}, {"momentum_decay": 1})],
@@ -240,8 +244,9 @@ def test_translations_of_known_rules(name):
 @pytest.mark.parametrize("step", STEPS)
 def test_every_choice_of_options_has_all_kinds(step):
     found = symmetries(step)
-    of_rows = any(a.expression.has(RowMean) for a in step.assignments)
-    assert of("permutation", step) == ([] if of_rows else [{}])
+    # a permutation of its elements is another matrix
+    of_axes = any(a.expression.has(RowMean) for a in step.assignments) or step.has_matrices
+    assert of("permutation", step) == ([] if of_axes else [{}])
     assert bool(of("sign", step)) == (step.rule.name not in EVEN)
     assert of("scaling", step)
     assert symmetries(step) is found
@@ -445,7 +450,7 @@ def test_the_reference_obeys(step, data):
     hyperparameters = trials | dict.fromkeys(symmetry.zero, 0.0)
     image = hyperparameters if symmetry.kind == "permutation" else transformed(symmetry, hyperparameters, power)
     walk, other = Walk(step.rule, step.options), Walk(step.rule, step.options)
-    shape = (2, 2) if step.options.get("factored") else (LANES,)
+    shape = (2, 2) if step.options.get("factored") or step.has_matrices else (LANES,)
     for _ in range(4):
         inputs = {name: data.draw(NUMBERS, name).reshape(shape) for name in ("p", "g")}
         results = {"p": walk.step(**inputs, hyperparameters=hyperparameters), **walk.state}
@@ -456,7 +461,8 @@ def test_the_reference_obeys(step, data):
         if symmetry.kind == "permutation" and not step.is_elementwise:  # sums in another order round otherwise
             assert not np.any(np.abs(got["p"] - want.pop("p")) > walk.allowance + other.allowance)
             other.state, want = dict(want), {}
-        if "p" in want and has_odd_root(step):  # a cube root of a scaled number is not the scaled root to the last bit
+        # a cube root of a scaled number is not the scaled root to the last bit, nor singular vectors those of -X
+        if "p" in want and (has_odd_root(step) or step.has_matrices):
             assert not np.any(np.abs(got["p"] - want.pop("p")) > 2 * other.allowance)  # both have been rounded
         for name in want:
             np.testing.assert_array_equal(got[name], want[name], err_msg=name)

@@ -22,6 +22,7 @@ from verify.driver import quiet
 from verify.oracle import LockStep, run_program
 from verify.outcome import Outcome
 from verify.program import Filling, Parameter, Program, Step, element_count
+from verify.shaped import fitting, lanes_for
 from verify.sparsely import has_sparse, sparsely
 from verify.subject import LoadedSubject
 
@@ -201,7 +202,7 @@ def _generic(
 
     # the matrix first: what takes it for a vector is right for vectors
     by_shape = any(o.of_shape for o in context.loaded.rule.options)
-    for shape in (MATRIX, (MOST_LANES,)) if by_shape else ((MOST_LANES,),):
+    for shape in (MATRIX, (MOST_LANES,)) if by_shape else ((lanes_for(context.loaded.rule, MOST_LANES),),):
         yield context.program(
             groups=(dict(values),),
             options=dict(options),
@@ -275,7 +276,8 @@ def spread(programs: list[Program], most: int) -> list[Program]:
 def few_lanes(program: Program) -> Program:
     """The program with few elements and steps."""
     parameters = tuple(
-        replace(p, shape=(MOST_LANES,)) if element_count(p.shape) > MOST_LANES else p for p in program.parameters
+        replace(p, shape=fitting((MOST_LANES,), len(p.shape))) if element_count(p.shape) > MOST_LANES else p
+        for p in program.parameters
     )
     return replace(program, parameters=parameters, operations=program.operations[:MOST_STEPS])
 

@@ -311,7 +311,7 @@ class Driver:
         group, key = self._group(op.group), self.loaded.options[op.name]
         if key not in group:
             raise Unsupported(f"its param groups do not hold {key!r}")
-        group[key] = bool(op.value)
+        group[key] = self.loaded.option_value(op.name, bool(op.value))
         self.options[op.group][op.name] = bool(op.value)
 
     def _schedule(self, op: Schedule) -> None:

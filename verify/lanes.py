@@ -14,6 +14,7 @@ import torch
 
 from reference.rounding import PRECISIONS
 from verify.program import POOL_SIZE, TAME, Filling
+from verify.spectra import matrix_of
 
 DTYPES = {
     name: getattr(torch, name) for name in ("float64", "float32", "bfloat16", "float16", "complex64", "complex128")
@@ -28,6 +29,8 @@ def fill(filling: Filling, shape: tuple[int, ...], dtype: torch.dtype) -> torch.
     """A new contiguous CPU tensor with the values that ``filling`` describes."""
     real = dtype.to_real() if dtype.is_complex else dtype
     count = math.prod(shape) * (2 if dtype.is_complex else 1)
+    if filling.spectrum and filling.values is None and len(shape) == 2 and not dtype.is_complex:
+        return torch.from_numpy(matrix_of(filling.start, shape)).to(dtype, copy=True)
     if filling.values is not None:
         source = torch.tensor(filling.values, dtype=torch.float64).to(real)
         flat = source.repeat(-(-count // len(source)))[:count]

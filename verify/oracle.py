@@ -25,6 +25,7 @@ from reference.rule import unset_symbol
 from verify.curve import Curve
 from verify.driver import Driver
 from verify.lanes import DTYPES, as_float64, dtype_name, real_shape
+from verify.matrix_precision import matrix_precision
 from verify.outcome import Mismatch, Outcome
 from verify.program import Program
 from verify.subject import LoadedSubject, common_shape
@@ -71,6 +72,8 @@ class LockStep(Driver):
         self.variables = {s.name: s for s in self.rule_step.state}
         self.outcome.scalars, self.outcome.worst = scalars, dict(worst or {})
         self._use_precision(program.dtype)
+        self.matrices = matrix_precision(loaded, program) if loaded.rule.has_matrices else None
+        self.outcome.matrices = self.matrices.name if self.matrices else ""
         self.w = FACTOR * PRECISIONS[scalars].unit
         self.w_entry = 0.0 if scalars == "float64" else self.w
         # of the step that was looked at last, for its sums are of the whole tensor
@@ -194,6 +197,8 @@ class LockStep(Driver):
             v["g.times"] = np.broadcast_to(np.maximum(track.times, 1.0), track.before.shape)
             sizes = 0.0 if track.entries is None else track.entries.sizes
             v["e_g"] = self.u * (v["g.times"] - 1) * sizes
+        if self.matrices is not None and self.matrices.digits < self.precision.digits:
+            v["p.matrices"] = FACTOR * self.matrices.unit, FACTOR * self.matrices.smallest, self.matrices.largest
         carried = False
         for name, variable in self.variables.items():
             error: Any = 0.0

@@ -103,6 +103,7 @@ class Outcome:
         worst: largest exact ratio of every quantity.
         not_verified: elements whose allowance was infinite or useless.
         scalars: precision in which numbers common to all elements were judged.
+        matrices: precision in which functions of matrices were judged, where it is not that of the parameters.
         curve: errors of the parameter over its magnitude, where they were asked for.
     """
 
@@ -116,6 +117,7 @@ class Outcome:
     element_steps: int = 0
     not_verified: int = 0
     scalars: str = "float64"
+    matrices: str = ""
     curve: Curve | None = None
     seconds: Seconds = field(default_factory=Seconds)
 

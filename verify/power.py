@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 
 from reference.lowering.array import lower_to_arrays
-from reference.rounding import FACTOR, PRECISIONS
+from reference.rounding import FACTOR, PRECISIONS, Precision
 from reference.rule import Step as RuleStep
 from reference.rule import unset_symbol
 from reference.variants import differs
 from reference.variants.difference import evaluate
 from verify.driver import numbers, quiet
 from verify.lanes import DTYPES, as_float64, fill, real_shape
+from verify.matrix_precision import matrix_precision
 from verify.program import AddGroup, Edit, Program, Repeat, Schedule, Step
 from verify.sparse import entries_of, in_form
 from verify.subject import LoadedSubject
@@ -56,11 +57,13 @@ class Walker:
     Args:
         step: the rule's step under the program's options.
         dtype: precision in which a subject would keep parameter and state.
+        matrices: precision in which it computes functions of matrices, where that is coarser.
     """
 
-    def __init__(self, step: RuleStep, dtype: str):
+    def __init__(self, step: RuleStep, dtype: str, matrices: Precision | None = None):
         self.step = step
         self.precision = PRECISIONS[dtype]
+        self.matrices = matrices
         self.evaluate = lower_to_arrays(step, carried=False, careful=False)
         self.state: dict[str, Any] = {}
 
@@ -71,6 +74,8 @@ class Walker:
         known = self.state if state is None else state
         v: dict[str, Any] = {**values, "p": p, "g": g, "t": count, "p.shape": shape}
         v["machine_epsilon"] = 2 * self.precision.unit
+        if self.matrices is not None and self.matrices.digits < self.precision.digits:
+            v["p.matrices"] = FACTOR * self.matrices.unit, FACTOR * self.matrices.smallest, self.matrices.largest
         for variable in self.step.state:
             name = variable.name
             start = float(values[variable.initial] if isinstance(variable.initial, str) else variable.initial)
@@ -101,6 +106,7 @@ class Sketch(Walker):
     def __init__(self, step: RuleStep, dtype: str):
         self.step = step
         self.precision = PRECISIONS[dtype]
+        self.matrices = None
         self.state = {}
 
     def results(self, v: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
@@ -132,7 +138,10 @@ def tells_apart(loaded: LoadedSubject, program: Program, rule, variant, sketched
     values = [dict(rule.defaults) | loaded.fixed | numbers(g) for g in program.groups]
     late = program.late_groups
     with quiet():
-        tracks = [_Track(p, program, *both, sketched) for p, both in zip(program.parameters, steps, strict=True)]
+        matrices = matrix_precision(loaded, program) if rule.has_matrices else None
+        tracks = [
+            _Track(p, program, *both, sketched, matrices) for p, both in zip(program.parameters, steps, strict=True)
+        ]
         for op in program.operations:
             if isinstance(op, Edit) and (op.name in loaded.options or loaded.ended_by(op.name)):
                 return False
@@ -157,7 +166,9 @@ def tells_apart(loaded: LoadedSubject, program: Program, rule, variant, sketched
 class _Track:
     """One parameter of the variant's walk, judged by the rule."""
 
-    def __init__(self, spec, program: Program, rule: RuleStep, variant: RuleStep, sketched: bool):
+    def __init__(
+        self, spec, program: Program, rule: RuleStep, variant: RuleStep, sketched: bool, matrices: Precision | None
+    ):
         self.group, self.shape = spec.group, spec.shape
         self.real = str(DTYPES[program.dtype].to_real() if DTYPES[program.dtype].is_complex else DTYPES[program.dtype])
         self.dtype = self.real.removeprefix("torch.")
@@ -166,8 +177,8 @@ class _Track:
         if self.lanes > MOST_LANES and (rule.is_elementwise or len(self.real_shape) == 1):
             self.lanes, self.real_shape = MOST_LANES, (MOST_LANES,)
         self.p = as_float64(initial)[: self.lanes].copy()
-        self.rule = Walker(rule, self.dtype)
-        self.variant = Sketch(variant, self.dtype) if sketched else Walker(variant, self.dtype)
+        self.rule = Walker(rule, self.dtype, matrices)
+        self.variant = Sketch(variant, self.dtype) if sketched else Walker(variant, self.dtype, matrices)
         self.margin = SURELY if sketched else 1.0
         self.shared = {s.name for s in rule.state} & {s.name for s in variant.state}
         self.scalars = {s.name for s in rule.state if s.scalar}
@@ -245,8 +256,10 @@ def measure(loaded: LoadedSubject, programs: Iterable[Program], variants) -> Pow
             power.elsewhere += 1
     programs = list(programs)
     # a short one tells most apart, and a long one those that begin late
-    programs = [*programs[:1], *sorted(programs, key=_steps)[-LONGEST:], *programs[1:]]
-    for sketched in (True, False):
+    if not loaded.rule.has_matrices:
+        programs = [*programs[:1], *sorted(programs, key=_steps)[-LONGEST:], *programs[1:]]
+    # what is rounded to a coarse precision is never so far outside as a sketch must be
+    for sketched in (False,) if loaded.rule.has_matrices else (True, False):
         for program in programs:
             for name in [n for n, v in left.items() if tells_apart(loaded, program, loaded.rule, v.rule, sketched)]:
                 del left[name]

@@ -29,12 +29,14 @@ class Filling:
         expanded: a gradient whose elements share one memory cell, as that of ``p.sum()`` does.
         sparse: the form of a gradient that is a sparse tensor, of :data:`SPARSE`; empty for a dense one. Such a slice
             of the pool has no entries in a third of its rows.
+        spectrum: a matrix with chosen singular values, which ``start`` chooses, in the place of a slice.
     """
 
     start: int = 0
     values: tuple[float, ...] | None = None
     expanded: bool = False
     sparse: str = ""
+    spectrum: bool = False
 
 
 @dataclass(frozen=True)
@@ -292,7 +294,7 @@ def _show_filling(g: Filling | None) -> str:
     if g is None:
         return "None"
     if g.values is None:
-        text = f"pool[{g.start}:]"
+        text = f"matrix {g.start}" if g.spectrum else f"pool[{g.start}:]"
     else:
         text = ", ".join(f"{x:g}" for x in g.values[:4]) + (", …" if len(g.values) > 4 else "")
     return f"sparse {g.sparse} of {text}" if g.sparse else text

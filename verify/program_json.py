@@ -57,7 +57,8 @@ def _filling(f: Filling | None) -> Any:
     if f is None:
         return None
     data: dict[str, Any] = {"start": f.start} if f.values is None else {"values": [_number(float(x)) for x in f.values]}
-    return data | ({"expanded": True} if f.expanded else {}) | ({"sparse": f.sparse} if f.sparse else {})
+    data |= {"expanded": True} if f.expanded else {}
+    return data | ({"sparse": f.sparse} if f.sparse else {}) | ({"spectrum": True} if f.spectrum else {})
 
 
 def to_json(program: Program) -> dict[str, Any]:
@@ -133,7 +134,8 @@ def _read_switch(data: dict, name: str) -> bool:
 def _read_filling(data: Any) -> Filling | None:
     if data is None:
         return None
-    _require(isinstance(data, dict) and set(data) <= {"start", "values", "expanded", "sparse"}, "bad filling", data)
+    known = {"start", "values", "expanded", "sparse", "spectrum"}
+    _require(isinstance(data, dict) and set(data) <= known, "bad filling", data)
     values = data.get("values")
     _require(values is None or (isinstance(values, list) and len(values) > 0), "bad values", values)
     start = data.get("start", 0)
@@ -146,6 +148,7 @@ def _read_filling(data: Any) -> Filling | None:
         None if values is None else tuple(float(_read_number(v)) for v in values),
         _read_switch(data, "expanded"),
         sparse,
+        _read_switch(data, "spectrum"),
     )
 
 

@@ -26,6 +26,7 @@ from verify.program import (
     Step,
     element_count,
 )
+from verify.shaped import shaped
 from verify.subject import LoadedSubject
 
 MOST_RUNS = 400
@@ -47,6 +48,7 @@ def reduce_program(
 
     def attempt(candidate: Program) -> bool:
         nonlocal best, best_outcome, runs
+        candidate = shaped(candidate, loaded.rule)
         if runs >= MOST_RUNS or candidate == best or not _in_domain(candidate, loaded):
             return False
         runs += 1

@@ -164,7 +164,9 @@ class _Writer:
     def _edit(self, op: Edit) -> list[str]:
         where = f"optimizer.param_groups[{self.present.index(op.group)}]"
         if op.name in self.loaded.options:
-            return [f"{where}[{self.loaded.options[op.name]!r}] = {bool(op.value)}"]
+            return [
+                f"{where}[{self.loaded.options[op.name]!r}] = {self.loaded.option_value(op.name, bool(op.value))!r}"
+            ]
         argument = self.loaded.hyperparameters.get(op.name)
         if argument is None:
             return []

@@ -36,6 +36,7 @@ from verify.program import (
     Step,
     ZeroGrad,
 )
+from verify.shaped import lanes_for, shaped
 from verify.sparsely import sparsely
 
 # Sizes around vector registers: 8 and 16 floats, 4 and 8 doubles, and unrolled loops of them.
@@ -54,7 +55,7 @@ def hyperparameter_values(hyperparameter: Hyperparameter) -> st.SearchStrategy[f
     named = st.sampled_from([x for x in trials if h.contains(x)] or [h.default])
     if h.integer:
         low = int(h.low) + int(h.low_open)
-        high = low + 10 if h.high == math.inf else int(h.high) - 1
+        high = int(min(h.high - 1, low + 10))
         return named | st.integers(low, high)
     if h.low == 0 and h.high == math.inf:
         spread = st.integers(-112, 0).map(lambda k: 2.0 ** (k / 8))
@@ -130,7 +131,7 @@ def bulk_programs(
     operations = [Step((Filling((start + (k + 1) * stride) % (TAME - lanes)),)) for k in range(count)]
     if draw(st.integers(0, 5)) == 5:
         operations[-1] = Step((Filling(TAME + start % (POOL_SIZE - TAME)),))
-    parameters = [Parameter((lanes,), 0, Filling(start))]
+    parameters = [Parameter((lanes_for(rule, lanes),), 0, Filling(start))]
     if not rule.is_elementwise:
         # each of them is one trial
         parameters += [Parameter(shape, 0, Filling(start + lanes * k)) for k, shape in enumerate(SMALL_SHAPES, start=1)]
@@ -145,6 +146,7 @@ def bulk_programs(
         tuple(operations),
         reuse_gradients=draw(st.booleans()),
     )
+    program = shaped(program, rule)
     return sparsely(program) if sparse_alone else program
 
 
@@ -237,6 +239,7 @@ def programs(
         reuse_gradients=draw(st.booleans()),
         beside="beside" in operations and draw(st.booleans()),
     )
+    program = shaped(program, rule)
     return sparsely(program) if sparse_alone else program
 
 

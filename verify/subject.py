@@ -262,6 +262,8 @@ class LoadedSubject:
         self.fixed: dict[str, float] = {}
         # whether it takes no dense gradients: all that it is given are sparse then (see find_sparse_alone)
         self.sparse_alone = False
+        # what has been found out about it (verify.matrix_precision)
+        self.matrix_precisions: dict[tuple[str, ...], Any] = {}
         self._match()
 
     # -- matching ----------------------------------------------------------------------------
@@ -448,7 +450,7 @@ class LoadedSubject:
             if name not in self.options:
                 continue
             if not choices[name].as_none:
-                arguments[self.options[name]] = choices[name].values[bool(value)]
+                arguments[self.options[name]] = self.option_value(name, value)
             elif value:
                 self._put(arguments, Argument.parse(self.options[name]), None)
         return arguments
@@ -467,6 +469,15 @@ class LoadedSubject:
         argument = self.hyperparameters.get(name)
         made = (o.name for o in self.rule.options if o.as_none and o.name in self.options)
         return tuple(o for o in made if Argument.parse(self.options[o]) == argument)
+
+    def option_value(self, name: str, on: bool) -> Any:
+        """What the constructor argument of an option is given."""
+        return next(o for o in self.rule.options if o.name == name).values[bool(on)]
+
+    @property
+    def small_shape(self) -> tuple[int, ...]:
+        """A shape that it takes a parameter of."""
+        return (2,) * (self.rule.dimensions or 1)
 
     def _default_entries(self, name: str) -> tuple:
         default = self.parameters[name].default if name in self.parameters else None
@@ -498,7 +509,9 @@ class LoadedSubject:
 
         values = {k: v for k, v in self.rule.defaults.items() if k not in self.fixed}
         try:
-            optimizer = self.build([{"params": [torch.zeros(2, requires_grad=True)]}], values, {}, "for-loop")
+            optimizer = self.build(
+                [{"params": [torch.zeros(self.small_shape, requires_grad=True)]}], values, {}, "for-loop"
+            )
         except SUBJECT_ERRORS:
             return ()
         groups = getattr(optimizer, "param_groups", None)
@@ -511,7 +524,9 @@ class LoadedSubject:
 
         values = {k: v for k, v in self.rule.defaults.items() if k not in self.fixed}
         try:
-            optimizer = self.build([{"params": [torch.zeros(2, requires_grad=True)]}], values, {}, "for-loop")
+            optimizer = self.build(
+                [{"params": [torch.zeros(self.small_shape, requires_grad=True)]}], values, {}, "for-loop"
+            )
             group = optimizer.param_groups[0]
         except SUBJECT_ERRORS:
             return ()
@@ -521,7 +536,7 @@ class LoadedSubject:
         """Whether the constructor takes these values together."""
         import torch
 
-        parameter = torch.zeros(2, requires_grad=True)
+        parameter = torch.zeros(self.small_shape, requires_grad=True)
         try:
             self.build([{"params": [parameter]}], values, options, "for-loop")
         except SUBJECT_ERRORS:
@@ -686,6 +701,22 @@ def _defaults(factory: Callable[..., Any], subject: Subject) -> dict[str, Any]:
     return found
 
 
+def _dimensions(loaded: LoadedSubject) -> int | None:
+    """How many dimensions a parameter must have: None where one is enough, or where two do not help."""
+    import torch
+
+    def takes(shape: tuple[int, ...]) -> bool:
+        parameter = torch.zeros(shape, requires_grad=True)
+        parameter.grad = torch.ones(shape)
+        try:
+            loaded.build([{"params": [parameter]}], loaded.rule.defaults, {}, "for-loop").step()
+        except SUBJECT_ERRORS:
+            return False
+        return True
+
+    return 2 if not takes((2,)) and takes((2, 2)) else None
+
+
 def load(subject: Subject) -> LoadedSubject:
     """Import a subject and match it with its rule.
 
@@ -704,6 +735,7 @@ def load(subject: Subject) -> LoadedSubject:
     if name == "none":
         loaded = LoadedSubject(subject, unknown_rule(_defaults(factory, subject)), factory)
         # the constructor is all that there is to ask which values belong together
+        loaded.rule = replace(loaded.rule, dimensions=_dimensions(loaded))
         loaded.rule = replace(loaded.rule, constraint=loaded.accepts)
         return loaded
     try:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 
+from verify.driver import numbers
 from verify.program import (
     AddGroup,
     Copy,
@@ -36,7 +37,7 @@ def features(program: Program, loaded: LoadedSubject) -> frozenset[Feature]:
     found: set[Feature] = {("option", name) for name, on in program.options.items() if on}
     for name, values in _numbers(program, loaded).items():
         found |= {(name, word) for value in values for word in _words(value)}
-    for name in {k for g in program.groups for k in g}:
+    for name in {k for g in map(numbers, program.groups) for k in g}:
         if len({_value(g, name, loaded) for g in program.groups}) > 1:
             found.add((name, "differs"))
     for op in program.operations:

@@ -180,7 +180,8 @@ class Worker:
         program = Program(dtype="float32", groups=(dict(loaded.rule.defaults),), parameters=())
         run = LockStep(loaded, program, in_subject=self.in_subject)
         run.tracks = []
-        parameter = self.torch.zeros(2, requires_grad=True)
+        parameter = self.torch.zeros(loaded.small_shape, requires_grad=True)
+        size = "two elements" if len(loaded.small_shape) == 1 else f"shape {loaded.small_shape}"
         with Guard():
             try:
                 values = {k: v for k, v in run.values[0].items() if k not in loaded.fixed}
@@ -189,7 +190,7 @@ class Worker:
                 groups = run.call(getattr, optimizer, "param_groups", None)
             except SubjectRaised as error:
                 raise UsageError(
-                    f"building {loaded.subject.title} for a parameter of two elements with {_shown(values)} failed with "
+                    f"building {loaded.subject.title} for a parameter of {size} with {_shown(values)} failed with "
                     f"{error}; if it needs further arguments, give them as --arg NAME=VALUE"
                 ) from None
         if not callable(step):
@@ -401,6 +402,11 @@ class Worker:
 
         if context.device != "cpu" and not device_present(self.torch, context.device):
             return {"status": "not-run", "reason": f"there is no {context.device} device here"}, "float64"
+        if context.dtype.startswith("complex") and self.loaded.rule.dimensions is not None:
+            reason = (
+                f"rule {self.loaded.rule.name!r} is for real parameters of {self.loaded.rule.dimensions} dimensions"
+            )
+            return {"status": "not-applicable", "reason": reason}, "float64"
         program = _small_program(context)
         run = LockStep(self.loaded, program, judge="p", in_subject=self.in_subject)
         outcome = run.run()

@@ -67,6 +67,7 @@ _MODULES = {
     "adafactor_paper": "adafactor",
     "came": "came",
     "lbfgs": "lbfgs",
+    "muon": "muon",
 }
 DERIVED = tuple(_MODULES)
 

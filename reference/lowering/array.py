@@ -18,9 +18,10 @@ from typing import Any
 import sympy
 from sympy.logic.boolalg import BooleanFalse, BooleanTrue
 
-from reference.lowering import reduced
+from reference.lowering import reduced, spectral
 from reference.lowering.memory import freeing, in_place
 from reference.lowering.scalars import RUNTIME
+from reference.matrices import COLUMNS, ROWS, MatrixFunction
 from reference.reductions import Reduction
 from reference.rule import RuleError, Step
 
@@ -117,6 +118,9 @@ class ArrayCode:
     def leaf(self, symbol: sympy.Symbol, scalar: bool) -> Node:
         # prefixes keep a rule's names apart from the ones used here
         name = symbol.name
+        if symbol in (ROWS, COLUMNS):
+            self.emit(f"v_{name} = float(shape[{-2 if symbol == ROWS else -1}])")
+            return Node(f"v_{name}", None, True, True)
         self.emit(f"v_{name} = v[{name!r}]")
         states = {s.name: s for s in self.step.rule.state}
         error = None
@@ -168,9 +172,11 @@ class ArrayCode:
             return self.function(e)
         if isinstance(e, Reduction):
             return reduced.lower_reduction(self, e)
+        if isinstance(e, MatrixFunction):
+            return spectral.lower_matrix_function(self, e)
         raise RuleError(
             f"rule {self.step.rule.name!r} uses {type(e).__name__} in {e}; a rule may use + - * / **, "
-            "sqrt, Abs, sign, Max, Min, exp, log, tanh, Piecewise and reductions"
+            "sqrt, Abs, sign, Max, Min, exp, log, tanh, Piecewise, reductions and functions of matrices"
         )
 
     def absolute(self, node: Node) -> str:
@@ -229,11 +235,11 @@ class ArrayCode:
     def _split(self, term: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr | None]:
         """A term as (scalar coefficient, rest); the rest is None when nothing depends on elements."""
         factors = sympy.Mul.make_args(term)
-        scalars = [f for f in factors if self._is_scalar(f)]
-        rest = [f for f in factors if not self._is_scalar(f)]
+        scalars = [f for f in factors if self.is_number(f)]
+        rest = [f for f in factors if not self.is_number(f)]
         return sympy.Mul(*scalars), (sympy.Mul(*rest) if rest else None)
 
-    def _is_scalar(self, e: sympy.Basic) -> bool:
+    def is_number(self, e: sympy.Basic) -> bool:
         return all(self.step.is_scalar[s] for s in e.free_symbols)
 
     def product(self, e: sympy.Mul) -> Node:
@@ -242,8 +248,8 @@ class ArrayCode:
         ``room`` is what underflow may cost: the smallest number times every factor that may still be
         multiplied after an intermediate result, in any order, has underflowed.
         """
-        scalars = [f for f in e.args if self._is_scalar(f)]
-        lanes = [f for f in e.args if not self._is_scalar(f)]
+        scalars = [f for f in e.args if self.is_number(f)]
+        lanes = [f for f in e.args if not self.is_number(f)]
         coefficient, amplifier = self._coefficient(scalars)
         if not lanes:
             return coefficient
@@ -270,7 +276,7 @@ class ArrayCode:
         e = next((a.expression for a in self.step.assignments if a.symbol == e), e)
         if isinstance(e, sympy.Mul):
             return " * ".join(map(self._partial, e.args))
-        if isinstance(e, sympy.Piecewise) and not self._is_scalar(e):
+        if isinstance(e, sympy.Piecewise) and not self.is_number(e):
             (branch, condition), *rest = e.args
             if isinstance(condition, BooleanTrue):
                 return self._partial(branch)
@@ -387,7 +393,7 @@ class ArrayCode:
 
     def power(self, e: sympy.Pow) -> Node:
         base, exponent = e.as_base_exp()
-        if self._is_scalar(e):
+        if self.is_number(e):
             return self._scalar_power(base, exponent)
         below_one = exponent.is_Rational and abs(exponent) < 1
         if not below_one and not (exponent.is_Rational and (2 * exponent).is_Integer):
@@ -462,7 +468,7 @@ class ArrayCode:
         return f" & ~({zero})" if zero else ""
 
     def _certainly_zero(self, e: sympy.Expr) -> str:
-        if self._is_scalar(e):
+        if self.is_number(e):
             return ""
         made = {a.symbol: a.expression for a in self.step.assignments}
         if e in made:
@@ -562,7 +568,7 @@ class ArrayCode:
 
     def _scalar_choice(self, e, test, doubt, branch, other) -> Node:
         value, error = self.name(), self.name("e")
-        if not self._is_scalar(e):
+        if not self.is_number(e):
             self.lanes |= {value, error}
         nodes = []
         for header, expression in ((f"if {test}:", branch), ("else:", other)):
@@ -662,11 +668,12 @@ def lower_to_arrays(step: Step, carried: bool = False, careful: bool = False, in
         of ``step.outputs``. ``u`` and ``tiny`` are unit roundoff and smallest number of the elements,
         ``w`` of scalars, ``w_entry`` of hyperparameters that enter scalars, all times the factor;
         ``v`` maps names to float64 arrays and Python floats, ``"p.shape"`` to the shape of the parameter where
-        the rule has reductions (its arrays are flat then), and ``"store_" + name`` of a scalar state
-        to unit roundoff and smallest number of the tensor that holds it, times the factor; ``"g.entry"``,
+        the rule has reductions or functions of matrices (its arrays are flat then), ``"p.matrices"`` to unit,
+        smallest and largest number of the precision of matrices where that is another one, and ``"store_" + name``
+        of a scalar state to unit roundoff and smallest number of the tensor that holds it, times the factor; ``"g.entry"``,
         where the gradient is sparse, says which elements it has. An error of None means exact.
     """
-    namespace: dict[str, Any] = RUNTIME | reduced.RUNTIME
+    namespace: dict[str, Any] = RUNTIME | reduced.RUNTIME | spectral.RUNTIME
     exec(compile(array_source(step, carried, careful, inexact), f"<{step.rule.name}>", "exec"), namespace)
     return _lazily(step, namespace["evaluate"]) if step.rule.lazy else namespace["evaluate"]
 

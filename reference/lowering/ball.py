@@ -2,8 +2,8 @@
 
 Inputs are binary floating-point numbers and enter exactly; the result is a ball that certainly
 contains the exact value. Where a comparison cannot be decided at the working precision, the result is
-the union of both outcomes, which is still an enclosure. A reduction is that of a tensor with this one element;
-:mod:`reference.lowering.tensor_ball` evaluates whole tensors.
+the union of both outcomes, which is still an enclosure. A reduction or a function of a matrix is that of a tensor with
+this one element; :mod:`reference.lowering.tensor_ball` evaluates whole tensors.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import flint
 import sympy
 from sympy.logic.boolalg import BooleanFalse, BooleanTrue
 
+from reference.matrices import COLUMNS, ROWS, OddPolynomial, singular_values_after
 from reference.reductions import Reduction
 from reference.rule import RuleError, Step
 
@@ -31,7 +32,7 @@ class Balls:
 
     def write(self, e: sympy.Basic) -> str:
         if isinstance(e, sympy.Symbol):
-            return f"v[{e.name!r}]"
+            return "arb(1)" if e in (ROWS, COLUMNS) else f"v[{e.name!r}]"
         if isinstance(e, sympy.Integer):
             return f"arb({int(e)})"
         if isinstance(e, sympy.Rational):
@@ -55,6 +56,9 @@ class Balls:
             return f"{name}({', '.join(self.write(a) for a in e.args)})"
         if isinstance(e, Reduction):
             return self.write(e.args[0])  # of one element by itself
+        if isinstance(e, OddPolynomial):
+            *numbers, steps = map(self.write, e.args)
+            return f"odd_polynomial({', '.join(numbers)}, int(float({steps})))"
         if e is sympy.nan:
             return "arb('nan')"
         raise RuleError(f"rule {self.step.rule.name!r}: {type(e).__name__} has no ball arithmetic")
@@ -193,6 +197,7 @@ RUNTIME = {
     "root": _root,
     "largest": _largest,
     "smallest": _smallest,
+    "odd_polynomial": singular_values_after,
 }
 
 

@@ -1,4 +1,6 @@
-"""Ball arithmetic of a whole tensor, for rules with reductions: each element as it is asked for, each sum once.
+"""Ball arithmetic of a whole tensor, for rules with reductions or functions of matrices.
+
+Each element is evaluated as it is asked for, each sum and each function of a matrix once.
 
 :class:`ExactTensor` is to such a rule what :func:`reference.lowering.ball.exact_step` is to an elementwise one.
 """
@@ -14,8 +16,9 @@ import flint
 import sympy
 
 from reference.lowering.ball import FIRST_PRECISION, LAST_PRECISION, RUNTIME, Balls
+from reference.matrices import COLUMNS, ROWS, MatrixFunction, OddPolynomial
 from reference.reductions import Reduction
-from reference.rule import Step
+from reference.rule import RuleError, Step
 
 Lookup = Callable[[str, int], Any]
 # of elements, that one step remembers: sums it remembers all
@@ -23,25 +26,27 @@ MOST_KNOWN = 1 << 18
 
 
 class _TensorBalls(Balls):
-    """Writes an expression of element ``i``; symbols and reductions are looked up."""
+    """Writes an expression of element ``i``; symbols, reductions and functions of matrices are looked up."""
 
     def __init__(self, step: Step):
         super().__init__(step)
-        self.reductions: list[Reduction] = []
+        self.wholes: list[Reduction | MatrixFunction] = []
 
     def write(self, e: sympy.Basic) -> str:
         if isinstance(e, sympy.Symbol):
             return f"x.value({e.name!r}, i)"
-        if isinstance(e, Reduction):
-            if e not in self.reductions:
-                self.reductions.append(e)
-            return f"x.sum({self.reductions.index(e)}, i)"
+        if isinstance(e, Reduction | MatrixFunction):
+            if isinstance(e, MatrixFunction) and not isinstance(e, OddPolynomial):
+                raise RuleError(f"rule {self.step.rule.name!r}: {type(e).__name__} has no ball arithmetic")
+            if e not in self.wholes:
+                self.wholes.append(e)
+            return f"x.{'sum' if isinstance(e, Reduction) else 'matrix'}({self.wholes.index(e)}, i)"
         return super().write(e)
 
 
 @lru_cache(maxsize=512)
-def _lower(step: Step) -> tuple[dict[str, Callable], list[tuple[Reduction, Callable]]]:
-    """A function ``(x, i)`` for every assignment, by its symbol, and for what stands in every reduction."""
+def _lower(step: Step) -> tuple[dict[str, Callable], list[tuple[Any, tuple[Callable, ...]]]]:
+    """A function ``(x, i)`` for every assignment, by its symbol, and for every argument of what is of a whole tensor."""
     writer = _TensorBalls(step)
 
     def function(e: sympy.Basic) -> Callable:
@@ -49,10 +54,10 @@ def _lower(step: Step) -> tuple[dict[str, Callable], list[tuple[Reduction, Calla
         return eval(code, dict(RUNTIME))
 
     assigned = {a.symbol.name: function(a.expression) for a in step.assignments}
-    inside: list[tuple[Reduction, Callable]] = []
-    while len(inside) < len(writer.reductions):  # a reduction may stand inside another one
-        e = writer.reductions[len(inside)]
-        inside.append((e, function(e.args[0])))
+    inside: list[tuple[Any, tuple[Callable, ...]]] = []
+    while len(inside) < len(writer.wholes):  # one may stand inside another one
+        e = writer.wholes[len(inside)]
+        inside.append((e, tuple(map(function, e.args))))
     return assigned, inside
 
 
@@ -70,12 +75,15 @@ class TensorStep:
         self.assigned, self.inside = _lower(step)
         self.known: dict[tuple[str, int], Any] = {}
         self.sums: dict[tuple[int, int], Any] = {}
+        self.matrices: dict[int, list] = {}
 
     def new(self, name: str, i: int):
         """The new value of an output at an element."""
         return self.value(self.step.new_symbol(name).name, i)
 
     def value(self, name: str, i: int):
+        if name in (ROWS.name, COLUMNS.name):
+            return flint.arb(self.shape[-2 if name == ROWS.name else -1])
         key = name, i
         found = self.known.get(key)
         if found is None:
@@ -88,7 +96,7 @@ class TensorStep:
 
     def sum(self, number: int, i: int):
         """The value of a reduction as element ``i`` sees it."""
-        e, inside = self.inside[number]
+        e, (inside,) = self.inside[number]
         start, stride, terms = self._run(e.axis, i)
         key = number, start
         if key not in self.sums:
@@ -96,12 +104,32 @@ class TensorStep:
             self.sums[key] = total / terms if e.averages else total
         return self.sums[key]
 
+    def matrix(self, number: int, i: int):
+        """The value of a function of the matrix at element ``i``."""
+        if number not in self.matrices:
+            _, (inside, *numbers) = self.inside[number]
+            rows, columns = self.shape
+            x = flint.arb_mat(rows, columns, [inside(self, k) for k in range(rows * columns)])
+            a, b, c, steps = (n(self, 0) for n in numbers)
+            self.matrices[number] = odd_polynomial(x, a, b, c, int(float(steps))).entries()
+        return self.matrices[number][i]
+
     def _run(self, axis: int | None, i: int) -> tuple[int, int, int]:
         """First element, distance and number of those that are summed with element ``i``."""
         if axis is None:
             return 0, 1, math.prod(self.shape)
         stride, terms = math.prod(self.shape[axis:][1:]), self.shape[axis]
         return i - i // stride % terms * stride, stride, terms
+
+
+def odd_polynomial(x: flint.arb_mat, a, b, c, steps: int) -> flint.arb_mat:
+    """The enclosure of a polynomial of singular values, as a polynomial of the matrix (reference.matrices)."""
+    if x.nrows() > x.ncols():
+        return odd_polynomial(x.transpose(), a, b, c, steps).transpose()
+    for _ in range(steps):
+        gram = x * x.transpose()
+        x = x * a + (gram * b + gram * gram * c) * x
+    return x
 
 
 class ExactTensor:

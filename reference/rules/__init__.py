@@ -30,6 +30,7 @@ from reference.rules.lamb import LAMB, LAMB_CLAMPED
 from reference.rules.lars import LARS, LARS_LR_OUTSIDE
 from reference.rules.lion import LION
 from reference.rules.madgrad import MADGRAD, MADGRAD_SHIFTED
+from reference.rules.muon import MUON
 from reference.rules.nadam import NADAM
 from reference.rules.novograd import NOVOGRAD
 from reference.rules.qhm import QHADAM, QHADAM_WEIGHTED, QHM
@@ -97,6 +98,7 @@ RULES: dict[str, UpdateRule] = {
         ADAFACTOR,
         ADAFACTOR_PAPER,
         CAME,
+        MUON,
     )
 }
 

@@ -17,6 +17,7 @@ import sympy
 from sympy.core.relational import Relational
 from sympy.logic.boolalg import BooleanFalse, BooleanTrue
 
+from reference.matrices import COLUMNS, MOST_ITERATIONS, ROWS, OddPolynomial, singular_values_after
 from reference.reductions import Reduction
 from reference.rule import GRADIENT, MACHINE_EPSILON, PARAMETER, STEP_COUNT, Assignment, Step, UpdateRule, unset_symbol
 from reference.variants.equations import Equations
@@ -209,9 +210,11 @@ def evaluate(assignments: tuple[Assignment, ...], values: Values, shape: tuple[i
     """The values of all symbols after the assignments, in float64.
 
     Args:
-        shape: of a tensor, if the rule has reductions; arrays hold one such tensor after the other.
+        shape: of a tensor, if elements of the rule depend on each other; arrays hold one such tensor after the other.
     """
     memo: dict = {"shape": shape, **values}
+    if len(shape) > 1:
+        memo |= {ROWS: float(shape[-2]), COLUMNS: float(shape[-1])}
     with np.errstate(all="ignore"):
         for a in assignments:
             memo[a.symbol] = _value(a.expression, memo)
@@ -235,6 +238,8 @@ def _compute(e: sympy.Basic, memo: dict):
     args = [_value(a, memo) for a in e.args]
     if isinstance(e, Reduction):
         return _reduce(e, args[0], memo)
+    if isinstance(e, OddPolynomial):
+        return _odd_polynomial(memo, *args)
     if isinstance(e, sympy.And | sympy.Or):
         return (np.logical_and if isinstance(e, sympy.And) else np.logical_or).reduce(np.broadcast_arrays(*args))
     if isinstance(e, sympy.Add):
@@ -271,6 +276,25 @@ def _reduce(e: Reduction, x, memo: dict):
     axes = tuple(range(1, tensors.ndim)) if e.axis is None else e.axis
     found = (np.mean if e.averages else np.sum)(tensors, axis=axes, keepdims=True)
     return np.broadcast_to(found, tensors.shape).reshape(-1)
+
+
+def _odd_polynomial(memo: dict, x, *numbers):
+    """The polynomial of the singular values of every matrix."""
+    matrices = np.broadcast_to(x, memo[PARAMETER].shape).reshape(-1, *memo["shape"])
+    # coefficients are the same for all elements of a matrix, and given once or at each of them
+    own = [np.broadcast_to(n, matrices.size).reshape(len(matrices), -1)[:, :1] for n in numbers]
+    # no number of steps is no polynomial
+    finite = np.isfinite(matrices).all(axis=(1, 2)) & _counts(own[-1])
+    left, spectrum, right = np.linalg.svd(np.where(finite[:, None, None], matrices, 0.0), full_matrices=False)
+    a, b, c, steps = own
+    for k in range(int(np.max(steps, initial=0, where=_counts(own[-1])[:, None]))):
+        spectrum = np.where(k < steps, singular_values_after(spectrum, a, b, c, 1), spectrum)
+    found = np.where(finite[:, None, None], (left * spectrum[:, None, :]) @ right, np.nan)
+    return found.reshape(-1)
+
+
+def _counts(steps: np.ndarray) -> np.ndarray:
+    return ((steps >= 0) & (steps == np.floor(steps)) & (steps < MOST_ITERATIONS)).all(axis=1)
 
 
 def _power(base, exponent: sympy.Expr, value):

@@ -161,6 +161,15 @@ WRONG: tuple[Specimen, ...] = (
         rule_layouts="NormOfRows",
         groups_bystander="NormOfAll",
     ),
+    *_wrong(
+        "muon",
+        "muon",
+        rule_step="CoefficientsSwapped CubicIteration OneIterationLess OneIterationMore NotNormalised "
+        "NormalisedBySpectrum NormalisedByLargest EpsAdded ElementwisePolynomial NesterovWithOldBuffer "
+        "MomentumUndamped RowsAndColumnsSwapped NotAdjusted ShorterSide DecayCoupled DecayAfterStep DecayWithoutLr "
+        "DecayTimesAdjustedLr",
+        rule_state="BufferNormalised",
+    ),
     *_wrong("novograd", "novograd", rule_step="StartsAtZero MeanOfSquares DecayBeforeDivision MomentumAveraged"),
     *_wrong(
         "lamb",
@@ -283,6 +292,7 @@ RIGHT: tuple[Specimen, ...] = (
     *_right("reductions", "novograd", "NovoGradWeighted"),
     *_right("reductions", "lamb", "LAMBByHalves"),
     *_right("reductions", "lamb_clamped", "LAMBClamped"),
+    *_right("muon", "muon", "Float32Iteration Bfloat16Iteration ThroughSingularValues Batched"),
 )
 
 # those of one step are above; what an optimizer must survive beyond it is in a file of its own

@@ -11,9 +11,11 @@ from reference.walk import Walk
 from verify.checks import check
 from verify.checks.context import Context, Finding, Report, shrink
 from verify.checks.programs import choices_of
-from verify.lanes import DTYPES, as_float64, fill
+from verify.lanes import DTYPES, as_float64, fill, real_shape
+from verify.matrix_precision import matrix_precision
 from verify.oracle import LockStep
 from verify.program import Filling, Parameter, Program, Step
+from verify.shaped import lanes_for
 
 
 @check(
@@ -98,7 +100,7 @@ def _argument_program(context: Context, values, options) -> Program:
     return context.program(
         groups=(values,),
         options=options,
-        parameters=(Parameter((256,), 0, Filling(50_021)),),
+        parameters=(Parameter((lanes_for(context.loaded.rule, 256),), 0, Filling(50_021)),),
         operations=steps,
     )
 
@@ -141,14 +143,17 @@ def _rule_notices(context: Context, one: Program, two: Program, seen: set[str]) 
     """
     ends = []
     for program in (one, two):
-        walk = Walk(context.loaded.rule, program.options, context.dtype)
-        p = as_float64(fill(program.parameters[0].initial, program.parameters[0].shape, DTYPES[context.dtype]))
+        coarse = matrix_precision(context.loaded, program) if context.loaded.rule.has_matrices else None
+        walk = Walk(context.loaded.rule, program.options, context.dtype, coarse.name if coarse else "")
+        initial = fill(program.parameters[0].initial, program.parameters[0].shape, DTYPES[context.dtype])
+        shape = real_shape(initial)
+        p = as_float64(initial).reshape(shape)
         values = {**context.loaded.fixed, **program.groups[0]}
         for op in program.operations:
             assert isinstance(op, Step)
             assert op.gradients[0] is not None
             g = as_float64(fill(op.gradients[0], program.parameters[0].shape, DTYPES[context.dtype]))
-            p = walk.step(p, g, values)
+            p = walk.step(p, g.reshape(shape), values)
         ends.append((p, walk.allowance, walk.state))
     (p, room, state), (q, more, other) = ends
     if np.any(np.abs(p - q) > 8 * (room + more)):

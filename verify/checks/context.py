@@ -20,6 +20,7 @@ from verify.oracle import LockStep, run_program, scalar_dtype
 from verify.outcome import Mismatch, Outcome, Seconds
 from verify.program import Filling, Program, Step
 from verify.reduce import reduce_program
+from verify.shaped import shaped
 from verify.sparsely import has_sparse, sparsely
 from verify.subject import LoadedSubject
 from verify.triggers import misfit
@@ -81,6 +82,10 @@ class Report:
                 self.notes.append(note)
         if outcome.scalars != "float64":
             note = f"numbers common to all elements were judged in {outcome.scalars}, as the subject keeps them"
+            if note not in self.notes:
+                self.notes.append(note)
+        if outcome.matrices:
+            note = f"functions of matrices were judged in {outcome.matrices}, in which the subject computes them"
             if note not in self.notes:
                 self.notes.append(note)
 
@@ -155,7 +160,7 @@ class Context:
 
     def program(self, **parts: Any) -> Program:
         """A program that runs where this cell is; ``parts`` are fields of :class:`Program`."""
-        program = Program(self.dtype, self.device, self.implementation, **parts)
+        program = shaped(Program(self.dtype, self.device, self.implementation, **parts), self.loaded.rule)
         return sparsely(program) if self.loaded.sparse_alone else program
 
     @property

@@ -12,6 +12,7 @@ from verify.checks.programs import first_trials
 from verify.errors import one_line
 from verify.lanes import DTYPES, fill
 from verify.program import Filling
+from verify.shaped import fitting
 from verify.sparse import in_form
 from verify.subject import SUBJECT_ERRORS, LoadedSubject, Subject, load
 
@@ -80,7 +81,8 @@ class _Stepper:
         values = {k: v for k, v in {**loaded.rule.defaults, **first_trials(context)}.items() if k not in loaded.fixed}
         self.device = context.device
         self.params = [
-            fill(Filling(7 * k), (n,), dtype).to(self.device).requires_grad_(True) for k, n in enumerate(ELEMENTS)
+            fill(Filling(7 * k), fitting((n,), loaded.rule.dimensions or 1), dtype).to(self.device).requires_grad_(True)
+            for k, n in enumerate(ELEMENTS)
         ]
         for k, p in enumerate(self.params):
             gradient = fill(Filling(900 + 31 * k), tuple(p.shape), dtype).to(self.device)

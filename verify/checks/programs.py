@@ -11,6 +11,7 @@ import numpy as np
 from reference.rule import Options, UpdateRule
 from verify.checks.context import Context
 from verify.program import AddGroup, Edit, Filling, Parameter, Program, Reload, Repeat, Schedule, Step
+from verify.shaped import lanes_for, shaped
 from verify.subject import LoadedSubject
 
 
@@ -74,10 +75,10 @@ def sweep(context: Context) -> Iterator[Program]:
             bulk = context.program(
                 groups=(values,),
                 options=dict(fitting[number % len(fitting)]),
-                parameters=(Parameter((context.budget.lanes,), 0, Filling(start)),),
+                parameters=(Parameter((lanes_for(rule, context.budget.lanes),), 0, Filling(start)),),
                 operations=tuple(Step((Filling(start + 601 * k),)) for k in steps),
             )
-            yield bulk if rule.is_elementwise else with_tensors(bulk, number)
+            yield bulk if rule.is_elementwise else shaped(with_tensors(bulk, number), rule)
 
 
 # shape, scale of the numbers, and scale of the gradients

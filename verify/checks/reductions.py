@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import prod
 
+from reference.lowering.iteration import SMALL
 from verify.checks import FORMULA_DTYPES, check
 from verify.checks.context import Context, Report, try_all
 from verify.checks.programs import choices_of, first_trials, plainly, scaled
@@ -51,7 +53,11 @@ def _programs(context: Context) -> Iterator[Program]:
         (plainly(13), ZERO),
         (ZERO, ZERO),
     ]
-    for number, shape in enumerate((*SHAPES, LARGE[context.budget.name])):
+    shapes: tuple[tuple[int, ...], ...] = (*SHAPES, LARGE[context.budget.name])
+    if rule.has_matrices:
+        # what is followed from element to element
+        shapes = tuple(s for s in shapes if prod(s) <= SMALL)
+    for number, shape in enumerate(shapes):
         few = numbers if shape != LARGE[context.budget.name] else numbers[:4]
         yield context.program(
             groups=(values,),

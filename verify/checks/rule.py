@@ -12,6 +12,7 @@ from verify.lanes import DTYPES, fill
 from verify.oracle import LockStep
 from verify.outcome import Outcome
 from verify.program import Filling, Program, Step
+from verify.shaped import fitting, lanes_for
 from verify.sparse import in_form
 from verify.strategies import bulk_programs
 
@@ -58,9 +59,11 @@ def step(context: Context) -> Report:
 
 def measure_speed(context: Context, report: Report) -> dict[str, float]:
     """Our own time per step against a warm loop of the subject's steps on the same elements."""
-    loaded, lanes = context.loaded, context.budget.lanes
-    p = fill(Filling(11), (lanes,), DTYPES[context.dtype]).requires_grad_(True)
-    gradient = fill(Filling(70_001), (lanes,), DTYPES[context.dtype])
+    loaded = context.loaded
+    lanes = lanes_for(loaded.rule, context.budget.lanes)
+    shape = fitting((lanes,), loaded.rule.dimensions or 1)
+    p = fill(Filling(11), shape, DTYPES[context.dtype]).requires_grad_(True)
+    gradient = fill(Filling(70_001), shape, DTYPES[context.dtype])
     p.grad = in_form(gradient, "rows") if loaded.sparse_alone else gradient
     optimizer = loaded.build([{"params": [p]}], first_trials(context), {}, context.implementation)
     best = math.inf

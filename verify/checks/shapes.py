@@ -198,6 +198,7 @@ def tails(context: Context) -> Report:
     report = Report()
     values = first_trials(context)
     large = context.budget.name != "quick" or context.dtype == "float32"
+    large = large and not context.loaded.rule.has_matrices
     most = [100_003] if large else []
     if not context.loaded.rule.known:
         return _try_twins(context, _even(context, (*EVEN_SIZES, *most)), _moves_evenly)

@@ -302,7 +302,7 @@ def copies(context: Context, program: Program) -> str | None:
 def _takes_a_group(driver: Recorder) -> bool:
     if not hasattr(driver.optimizer, "add_param_group"):
         return True
-    extra = torch.ones(2, dtype=driver.tracks[0].tensor.dtype, requires_grad=True)
+    extra = torch.ones(driver.loaded.small_shape, dtype=driver.tracks[0].tensor.dtype, requires_grad=True)
     extra.grad = in_form(torch.ones_like(extra), "rows") if driver.loaded.sparse_alone else torch.ones_like(extra)
     try:
         driver.call(driver.optimizer.add_param_group, {"params": [extra]})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import itertools
 import subprocess
 import sys
@@ -91,7 +92,6 @@ def test_every_elementwise_torch_class_has_one_rule():
             assert rule is not None, name
             assert [r for r in RULES.values() if f"torch.optim.{name}" in r.torch] == [rule]
     assert rule_for_torch_class("torch.optim.LBFGS") is QUASI_NEWTON["lbfgs"]
-    assert rule_for_torch_class("torch.optim.Muon") is None
 
 
 @pytest.mark.parametrize("rule", [r for r in RULES.values() if r.torch], ids=lambda r: r.name)
@@ -151,7 +151,6 @@ def _build(rule, values, options):
     p = torch.tensor(START, dtype=torch.float64).reshape(shape).requires_grad_()
     made = {o.name: ((o.arguments or (o.name,))[0], o.values) for o in rule.options}
     arguments: dict = {made[name][0]: made[name][1][on] for name, on in options.items()}
-    arguments |= {"foreach": False} if rule.is_elementwise else {}
     if rule.name == "adamw":
         arguments.pop("decoupled_weight_decay", None)
     for h in rule.hyperparameters:
@@ -161,9 +160,10 @@ def _build(rule, values, options):
                 arguments[key] = values[h.name]
             else:
                 arguments[key] = (*arguments.get(key, ()), values[h.name])
-    if not rule.lazy:
+    made = getattr(importlib.import_module(module), name)
+    if "foreach" in inspect.signature(made).parameters:
         arguments["foreach"] = False
-    return getattr(importlib.import_module(module), name)([p], **arguments), p
+    return made([p], **arguments), p
 
 
 def _settings(rule, options):

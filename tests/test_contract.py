@@ -22,7 +22,20 @@ from verify.promises.case import Broken, Case
 from verify.promises.tensors import sparse
 from verify.script_promise import promise_script, script_for_promise, source
 
-TORCH = ("Adam", "AdamW", "SGD", "RMSprop", "Adagrad", "Adadelta", "Adamax", "NAdam", "RAdam", "Rprop", "ASGD")
+TORCH = (
+    "Adam",
+    "AdamW",
+    "SGD",
+    "RMSprop",
+    "Adagrad",
+    "Adadelta",
+    "Adamax",
+    "NAdam",
+    "RAdam",
+    "Rprop",
+    "ASGD",
+    "SparseAdam",
+)
 BROKEN = [s for s in (*WRONG_BEYOND, *WRONG_PROMISES) if s.check in PROMISES]
 # one specimen for each check; the others are tried by test_specimens.py
 ONE_EACH = list({s.check: s for s in BROKEN}.values())
@@ -33,6 +46,8 @@ TORCH_BREAKS = {
     ("contract.validation", "RMSprop"): "the constructor takes 1.25 for alpha",
     ("contract.validation", "Rprop"): "the constructor takes -0.25, nan, 'fast' for step_sizes[0]",
     ("contract.validation", "ASGD"): "the constructor takes -0.25, nan, 'fast' for lambd",
+    ("contract.memory", "SGD", "for-loop"): "the optimizer's tensors grow with every step on sparse gradients",
+    ("contract.memory", "SGD", "foreach"): "the optimizer's tensors grow with every step on sparse gradients",
     ("contract.grad_scaler", "SGD", "fused"): "with GradScaler, an infinite gradient before the first step",
 }
 

@@ -23,6 +23,7 @@ from verify.checks.programs import (
 from verify.driver import Unsupported
 from verify.outcome import Outcome
 from verify.program import AddGroup, Edit, Filling, Operation, Parameter, Program, Repeat, Step
+from verify.shaped import shaped
 from verify.strategies import programs
 from verify.trajectory import Recorder, unequal
 
@@ -345,7 +346,7 @@ def empty(context: Context, program: Program) -> str | None:
         replace(op, gradients=(*op.gradients, None)) if isinstance(op, Step) else op for op in program.operations
     )
     parameters = (*program.parameters, Parameter((3,), own, Filling(values=(1.0,))))
-    beside = replace(program, groups=more, parameters=parameters, operations=idle)
+    beside = shaped(replace(program, groups=more, parameters=parameters, operations=idle), context.loaded.rule)
     found = same_bits(plain, run(context, beside), "with a group beside it that has no gradients")
     if found:
         return found

@@ -52,7 +52,9 @@ def power(context: Context) -> Report:
         own = context.strategy_arguments
         drawn = bulk_programs(loaded.rule, lanes=MOST_LANES, steps=STEPS, **own)
         several = programs(loaded.rule, editable=context.editable, **own)
-        search(context, report, drawn | several, 4 * context.budget.programs, judge=judge, salt=31)
+        # following a matrix through its iterations takes long
+        most = context.budget.programs * (1 if loaded.rule.has_matrices else 4)
+        search(context, report, drawn | several, most, judge=judge, salt=31)
     _explain(loaded, left, power)
     report.power = power.to_json()
     return report

@@ -62,6 +62,8 @@ _MODULES = {
     "lamb": "lamb",
     "lamb_clamped": "lamb",
     "novograd": "novograd",
+    "stable_adamw": "stable_adamw",
+    "adamw_clipped": "stable_adamw",
 }
 DERIVED = tuple(_MODULES)
 

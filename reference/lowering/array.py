@@ -246,9 +246,10 @@ class ArrayCode:
         above = [self.lower(f) for f in lanes if not _is_denominator(f)]
         below = [self.lower(1 / f) for f in lanes if _is_denominator(f)]
         room = self.let(f"tiny * {amplifier}", "s") if amplifier != "1.0" else "tiny"
-        if len(above) > 1:
-            rest = " * ".join(self._partial(f) for f in lanes if not _is_denominator(f))
-            room = self.let(f"{room} * {rest}")
+        rest = [f for f in lanes if not _is_denominator(f)] if len(above) > 1 else []
+        rest += [f for f in lanes if _is_denominator(f)] if len(below) > 1 else []
+        if rest:
+            room = self.let(" * ".join([room, *map(self._partial, rest)]))
         node, room = self._numerator(above, coefficient, room)
         for divisor in below:
             node = self._quotient(node, divisor, room)

@@ -36,6 +36,7 @@ from reference.rules.rprop import RPROP
 from reference.rules.schedule_free import SCHEDULE_FREE_ADAMW, SCHEDULE_FREE_ADAMW_SCALED, SCHEDULE_FREE_SGD
 from reference.rules.sgd import GRADIENT_DESCENT, HEAVY_BALL, SGD
 from reference.rules.sgdw import SGDW, SGDW_SCHEDULED
+from reference.rules.stable_adamw import ADAMW_CLIPPED, STABLE_ADAMW
 from reference.rules.tiger import TIGER
 from reference.rules.yogi import YOGI, YOGI_CORRECTED
 
@@ -89,6 +90,8 @@ RULES: dict[str, UpdateRule] = {
         LAMB,
         LAMB_CLAMPED,
         NOVOGRAD,
+        STABLE_ADAMW,
+        ADAMW_CLIPPED,
     )
 }
 

@@ -19,7 +19,7 @@ from reference.variants.roles import (
     inner_step_sizes,
     step_sizes,
 )
-from reference.variants.words import spoken
+from reference.variants.words import compact, spoken
 
 P = PARAMETER
 
@@ -150,6 +150,7 @@ def _decoupled(e: Equations, d: Decay) -> Found:
     if rate != 1:
         yield "without_lr", f"the decay by {text} is not multiplied by {rate}", _changed(e, d, d.term / rate)
         yield "times_lr_twice", f"the decay by {text} is multiplied by {rate} twice", _changed(e, d, d.term * rate)
+    yield from _with_what_the_step_has(e, d)
     for inner in inner_step_sizes(e) if rate == 1 else ():
         if inner not in d.term.free_symbols:
             yield f"times.{inner}", f"the decay by {text} is multiplied by {inner}", _changed(e, d, d.term * inner)
@@ -172,6 +173,28 @@ def _decoupled(e: Equations, d: Decay) -> Found:
     scaled = without.define(gradient.name, gradient.expression * (1 + d.size))
     yield "scales_gradient", f"{text} multiplies the gradient: g * (1 + {spoken(d.size)})", scaled
     yield from _divided(without, d, rate)
+
+
+def _with_what_the_step_has(e: Equations, d: Decay) -> Found:
+    """What multiplies the step of a whole parameter multiplies the decay too, or the other way round."""
+    text = spoken(d.symbol)
+    own, steps = (_of_whole_parameter(e, terms) for terms in ([d.term], increments(e)))
+    for factor in own:
+        yield (
+            f"without.{compact(factor)}",
+            f"the decay by {text} lacks the factor {spoken(factor)}",
+            _changed(e, d, d.term / factor),
+        )
+    for factor in steps:
+        if factor not in own:
+            sentence = f"the decay by {text} is multiplied by {spoken(factor)}, as the step is"
+            yield f"with.{compact(factor)}", sentence, _changed(e, d, d.term * factor)
+
+
+def _of_whole_parameter(e: Equations, terms: list[sympy.Expr]) -> list[sympy.Expr]:
+    """Factors of all terms that are one number for the parameter, and come from its elements."""
+    first, *others = (sympy.Mul.make_args(t) for t in terms or [sympy.S.One])
+    return [f for f in first if e.is_common(f) and not e.is_scalar(f) and all(f in o for o in others)]
 
 
 def _divided(without: Equations, d: Decay, rate) -> Found:

@@ -13,6 +13,7 @@ from functools import cached_property
 
 import sympy
 
+from reference.reductions import Reduction
 from reference.rule import GRADIENT, PARAMETER, STEP_COUNT, Assignment, Options, StateVariable, Step, UpdateRule
 
 Change = dict[sympy.Basic, sympy.Basic]
@@ -73,6 +74,18 @@ class Equations:
 
     def is_scalar(self, e: sympy.Basic) -> bool:
         return e.free_symbols <= self.scalars
+
+    @cached_property
+    def common(self) -> set[sympy.Symbol]:
+        """Symbols that stand for one number for a whole parameter: scalars, and what is made of totals of it."""
+        found = set(self.scalars)
+        for a in self.assignments:
+            if _outside_totals(a.expression) <= found:
+                found.add(a.symbol)
+        return found
+
+    def is_common(self, e: sympy.Basic) -> bool:
+        return _outside_totals(e) <= self.common
 
     def nodes(self, name: str, *kinds: type) -> Iterator[sympy.Expr]:
         """Subexpressions of some kinds in one equation, each once, in an order that does not change."""
@@ -156,6 +169,13 @@ class Edit:
 
 
 Rewrite = Callable[[Equations], Iterator[Edit]]
+
+
+def _outside_totals(e: sympy.Basic) -> set[sympy.Symbol]:
+    """The symbols of an expression, without those that only stand in reductions over all elements."""
+    if isinstance(e, Reduction) and e.axis is None:
+        return set()
+    return {e} if isinstance(e, sympy.Symbol) else set().union(*map(_outside_totals, e.args))
 
 
 def _replaced(expression: sympy.Expr, change: Change) -> sympy.Expr:

@@ -10,7 +10,7 @@ from sympy import Abs, Min
 from reference.reductions import ColumnMean, Mean, Reduction, RowMean, Total
 from reference.rule import GRADIENT, PARAMETER
 from reference.variants.equations import HALF, Edit, Equations
-from reference.variants.roles import increments
+from reference.variants.roles import averages, corrections, increments
 from reference.variants.words import compact, spoken
 
 _OTHERS: dict[type[Reduction], tuple[type[Reduction], ...]] = {
@@ -28,6 +28,7 @@ def reduction_edits(e: Equations) -> Iterator[Edit]:
             yield from _of_other_elements(e, a.name, node)
             yield from _other_norms(e, a.name, node)
             yield from _with_decay(e, a.name, node)
+            yield from _of_averages(e, a.name, node)
         yield from _ratios(e, a.name)
         yield from _sums_of_norms(e, a.name)
     yield from _decay_beside(e)
@@ -83,6 +84,21 @@ def _with_decay(e: Equations, name: str, node: Reduction) -> Iterator[Edit]:
         term = e.hyperparameters["weight_decay"] * PARAMETER
         inside = node.xreplace({gradient: gradient + term})
         yield Edit(f"norm.with_decay.{name}", f"{spoken(term)} is added {where}", e.swap({node: inside}, [name]))
+
+
+def _of_averages(e: Equations, name: str, node: Reduction) -> Iterator[Edit]:
+    """An average of the gradient in the place of the gradient, with its bias or without."""
+    for i in averages(e) if node.has(e.gradient) else ():
+        if i.is_own and i.fresh == e.gradient and not node.has(e.new(i.name)):
+            corrected = [c.node for c in corrections(e) if i.name in c.moments]
+            for text, divisor in (("", sympy.S.One), *(("bias-corrected ", c) for c in corrected)):
+                sentence = f"{text}{i.name} stands for the gradient in what the {node.words} is taken of, in the "
+                changed = node.xreplace({e.gradient: e.new(i.name) / divisor})
+                yield Edit(
+                    f"reduction.of_{i.name}{'_corrected' if text else ''}.{name}",
+                    f"{sentence}equation for {name}",
+                    e.swap({node: changed}, [name]),
+                )
 
 
 def _ratios(e: Equations, name: str) -> Iterator[Edit]:

@@ -163,7 +163,7 @@ def decays(e: Equations) -> tuple[Decay, ...]:
     for a in (gradient, e.by_name["p"]):
         for term in sympy.Add.make_args(a.expression):
             factors = sympy.Mul.make_args(term)
-            if PARAMETER not in factors or term == PARAMETER or not e.is_scalar(term / PARAMETER):
+            if PARAMETER not in factors or term == PARAMETER or not e.is_common(term / PARAMETER):
                 continue
             own = [f for f in factors if f in e.hyperparameters.values() and f not in rates]
             # a schedule may multiply the decay as well as the step
@@ -176,7 +176,7 @@ def decays(e: Equations) -> tuple[Decay, ...]:
 def increments(e: Equations) -> list[sympy.Expr]:
     """The terms by which the parameter moves, decay of the parameter itself left out."""
     terms = [t for t in sympy.Add.make_args(e["p"]) if t != PARAMETER]
-    shrinking = [t for t in terms if PARAMETER in sympy.Mul.make_args(t) and e.is_scalar(t / PARAMETER)]
+    shrinking = [t for t in terms if PARAMETER in sympy.Mul.make_args(t) and e.is_common(t / PARAMETER)]
     return [t for t in terms if t not in shrinking]
 
 

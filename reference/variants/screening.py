@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import sympy
 
+from reference.reductions import Reduction
+from reference.rounding import PRECISIONS
 from reference.rule import GRADIENT, PARAMETER, STEP_COUNT, Step, UpdateRule, unset_symbol
 from reference.variants.difference import Scenes, evaluate
 from reference.variants.equations import prepare
@@ -40,6 +42,8 @@ def resembles(step: Step, before: Mapping[str, Any], after: Mapping[str, Any], u
         return True  # it remembers something that nobody has recorded
     values = _values(step, before)
     results = evaluate(step.assignments, values, before.get("p.shape", ()))
+    if _overflows(results, unit):
+        return True  # and with it everything that is made of the sum
     finite = np.isfinite(np.asarray(before["p"], dtype=float))
     for name in step.outputs:
         needs = next((s.needs for s in step.state if s.name == name), None)
@@ -58,6 +62,13 @@ def resembles(step: Step, before: Mapping[str, Any], after: Mapping[str, Any], u
         if np.count_nonzero(near & telling) < SHARE * np.count_nonzero(telling):
             return False
     return True
+
+
+def _overflows(results: Mapping[Any, Any], unit: float) -> bool:
+    """Whether a sum over elements may have been too large for the dtype that a subject computes in."""
+    largest = next(p.largest for p in PRECISIONS.values() if p.unit == unit)
+    sums = ((e, np.abs(x)) for e, x in results.items() if isinstance(e, Reduction))
+    return any(np.max(x * x.size if e.averages else x, initial=0.0) > largest for e, x in sums)
 
 
 def distance(step: Step, before: Mapping[str, Any], after: Mapping[str, Any]) -> float:

@@ -289,7 +289,8 @@ RIGHT: tuple[Specimen, ...] = (
 from tests.specimens.beyond_one_step import RIGHT_BEYOND, WRONG_BEYOND  # noqa: E402
 from tests.specimens.promises_kept import RIGHT_PROMISES, WRONG_PROMISES  # noqa: E402
 from tests.specimens.published import RIGHT_PUBLISHED, WRONG_PUBLISHED  # noqa: E402
+from tests.specimens.published_reductions import RIGHT_REDUCTIONS, WRONG_REDUCTIONS  # noqa: E402
 from tests.specimens.unknown_and_live import RIGHT_LIVE, WRONG_LIVE  # noqa: E402
 
-WRONG += WRONG_BEYOND + WRONG_PROMISES + WRONG_LIVE + WRONG_PUBLISHED
-RIGHT += RIGHT_BEYOND + RIGHT_PROMISES + RIGHT_LIVE + RIGHT_PUBLISHED
+WRONG += WRONG_BEYOND + WRONG_PROMISES + WRONG_LIVE + WRONG_PUBLISHED + WRONG_REDUCTIONS
+RIGHT += RIGHT_BEYOND + RIGHT_PROMISES + RIGHT_LIVE + RIGHT_PUBLISHED + RIGHT_REDUCTIONS

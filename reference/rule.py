@@ -237,7 +237,7 @@ class Step:
         scalar |= {PARAMETER: False, GRADIENT: False, STEP_COUNT: True}
         for assignment in self.assignments:
             free = assignment.expression.free_symbols
-            scalar[assignment.symbol] = all(scalar[s] for s in free)
+            scalar[assignment.symbol] = all(scalar[s] for s in free) and not assignment.expression.has(Reduction)
         return scalar
 
 

@@ -28,6 +28,11 @@ NAMED = {
     "stable_adamw.ClippedByOldMoment": "history.old.exp_avg_sq.in.rms",
     "stable_adamw.EpsNotSquared": "maximum.unsquared.rms.eps**2",
     "stable_adamw.ClippedByStep": "reduction.of_exp_avg_corrected.rms",
+    "cautious.MaskNotScaled": "scale.missing",
+    "cautious.MaskOfItself": "exchange.alignment.gradient.exp_avg'",
+    "cautious.DecayMasked": "decay.with.count*mask/aligned",
+    "cautious.DividedBySum": "reduction.total.scale.mask",
+    "cautious.LionZeroIsAligned": "condition.close.mask.alignment>0",
 }
 
 

@@ -65,6 +65,10 @@ SCALINGS = {
     "lamb_clamped": [{"g": 1, "exp_avg": 1, "exp_avg_sq": 2, "eps": 1}],
     "stable_adamw": [{"g": 1, "exp_avg": 1, "exp_avg_sq": 2, "eps": 1}, PARAMETER],
     "adamw_clipped": [{"g": 1, "exp_avg": 1, "exp_avg_sq": 2, "eps": 1}, PARAMETER],
+    "cautious_adamw": [{"g": 1, "exp_avg": 1, "exp_avg_sq": 2, "eps": 1}, PARAMETER],
+    "cautious_adamw_mean": [{"g": 1, "exp_avg": 1, "exp_avg_sq": 2, "eps": 1}, PARAMETER],
+    "cautious_lion": [{"g": 1, "exp_avg": 1}, PARAMETER],
+    "cautious_lion_mean": [{"g": 1, "exp_avg": 1}, PARAMETER],
     "sgdw": [{"g": 1, "momentum_buffer": 1, "lr": -1, "weight_decay": 1}, PARAMETER],
     "sgdw_scheduled": [
         {"g": 1, "schedule": -1, "weight_decay": 1},

@@ -64,6 +64,10 @@ _MODULES = {
     "novograd": "novograd",
     "stable_adamw": "stable_adamw",
     "adamw_clipped": "stable_adamw",
+    "cautious_adamw": "cautious",
+    "cautious_adamw_mean": "cautious",
+    "cautious_lion": "cautious",
+    "cautious_lion_mean": "cautious",
 }
 DERIVED = tuple(_MODULES)
 

@@ -21,7 +21,7 @@ from sympy.logic.boolalg import BooleanFalse, BooleanTrue
 from reference.lowering import reduced
 from reference.lowering.memory import freeing, in_place
 from reference.lowering.scalars import RUNTIME
-from reference.reductions import Reduction
+from reference.reductions import OfShape, Reduction
 from reference.rule import RuleError, Step
 
 
@@ -145,6 +145,8 @@ class ArrayCode:
             exact = _is_exact_everywhere(number) or (float(e).is_integer() and abs(float(e)) < 128)
             error = None if exact else self.let(f"w_entry * abs({number})", "e")
             return Node(number, error, True, float(e) >= 0)
+        if isinstance(e, OfShape):
+            return Node(self.let(f"float(of_shape[{e.words!r}](shape))", "s"), None, True, True)
         if isinstance(e, sympy.Add):
             return self.add(e)
         if isinstance(e, sympy.Mul):
@@ -230,7 +232,7 @@ class ArrayCode:
         return sympy.Mul(*scalars), (sympy.Mul(*rest) if rest else None)
 
     def _is_scalar(self, e: sympy.Basic) -> bool:
-        return all(self.step.is_scalar[s] for s in e.free_symbols)
+        return all(self.step.is_scalar[s] for s in e.free_symbols) and not e.has(Reduction)
 
     def product(self, e: sympy.Mul) -> Node:
         """Numerators, then the coefficient, then the divisors.
@@ -314,7 +316,9 @@ class ArrayCode:
         return result, room
 
     def _quotient(self, node: Node, divisor: Node, room: str) -> Node:
-        value = self.let(f"{node.value} / {divisor.value}")
+        # numbers among elements: Python's own division would raise at zero
+        numbers = node.scalar and divisor.scalar
+        value = self.let(f"divide({node.value}, {divisor.value})" if numbers else f"{node.value} / {divisor.value}")
         quotient = Node(value, None, False, node.nonnegative and divisor.nonnegative)
         size, below = self.absolute(quotient), self.absolute(divisor)
         passed_on = [f"{size} * {divisor.error}" if divisor.error else None, node.error]
@@ -607,6 +611,9 @@ class ArrayCode:
         # whole numbers are equal or 1 apart
         enough = ">= 0.5" if c.lhs.is_integer and c.rhs.is_integer else "> 0"
         doubt = f"({size}({left.value} - {right.value}) <= {error}) {join} ({error} {enough})"
+        if not scalar and not self.step.is_elementwise:
+            # what overflows decides nothing, and may decide for all elements
+            doubt = f"(({doubt}) | ~xp.isfinite({left.value} - {right.value}))"
         if not scalar and c.rhs == 0:
             doubt += self.not_certainly_zero(c.lhs)
         return test, doubt, scalar

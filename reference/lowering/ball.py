@@ -16,7 +16,7 @@ import flint
 import sympy
 from sympy.logic.boolalg import BooleanFalse, BooleanTrue
 
-from reference.reductions import Reduction
+from reference.reductions import OfShape, Reduction
 from reference.rule import RuleError, Step
 
 FIRST_PRECISION = 192
@@ -55,6 +55,8 @@ class Balls:
             return f"{name}({', '.join(self.write(a) for a in e.args)})"
         if isinstance(e, Reduction):
             return self.write(e.args[0])  # of one element by itself
+        if isinstance(e, OfShape):
+            return f"arb({e.of(())})"
         if e is sympy.nan:
             return "arb('nan')"
         raise RuleError(f"rule {self.step.rule.name!r}: {type(e).__name__} has no ball arithmetic")
@@ -156,7 +158,7 @@ def _root(base, degree: int):
     return flint.arb(0) if base.is_zero() else base.root(degree)
 
 
-def _largest(*values):
+def largest(*values):
     result = values[0]
     for value in values[1:]:
         result = result.max(value)
@@ -180,7 +182,7 @@ RUNTIME = {
     "sign": _sign,
     "power": _power,
     "root": _root,
-    "largest": _largest,
+    "largest": largest,
     "smallest": _smallest,
 }
 

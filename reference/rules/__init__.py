@@ -22,6 +22,7 @@ from reference.rules.ademamix import ADEMAMIX, ADEMAMIX_SCHEDULED
 from reference.rules.adopt import ADOPT, ADOPT_CLIPPED
 from reference.rules.aggmo import AGGMO
 from reference.rules.asgd import ASGD
+from reference.rules.cautious import CAUTIOUS_ADAMW, CAUTIOUS_ADAMW_MEAN, CAUTIOUS_LION, CAUTIOUS_LION_MEAN
 from reference.rules.diffgrad import DIFFGRAD, DIFFGRAD_EPS_HAT
 from reference.rules.lamb import LAMB, LAMB_CLAMPED
 from reference.rules.lars import LARS, LARS_LR_OUTSIDE
@@ -92,6 +93,10 @@ RULES: dict[str, UpdateRule] = {
         NOVOGRAD,
         STABLE_ADAMW,
         ADAMW_CLIPPED,
+        CAUTIOUS_ADAMW,
+        CAUTIOUS_ADAMW_MEAN,
+        CAUTIOUS_LION,
+        CAUTIOUS_LION_MEAN,
     )
 }
 

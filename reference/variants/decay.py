@@ -12,12 +12,14 @@ from reference.variants.equations import Edit, Equations
 from reference.variants.roles import (
     Decay,
     averages,
+    common_factors,
     corrections,
     decays,
     increments,
     inflows,
     inner_step_sizes,
     step_sizes,
+    whole_scale,
 )
 from reference.variants.words import compact, spoken
 
@@ -176,25 +178,21 @@ def _decoupled(e: Equations, d: Decay) -> Found:
 
 
 def _with_what_the_step_has(e: Equations, d: Decay) -> Found:
-    """What multiplies the step of a whole parameter multiplies the decay too, or the other way round."""
+    """What scales the step of a whole parameter, or masks it, does so to the decay too, or the other way round."""
     text = spoken(d.symbol)
-    own, steps = (_of_whole_parameter(e, terms) for terms in ([d.term], increments(e)))
-    for factor in own:
+    own, scale = whole_scale(e, [d.term]), whole_scale(e, increments(e))
+    if own != 1:
         yield (
-            f"without.{compact(factor)}",
-            f"the decay by {text} lacks the factor {spoken(factor)}",
-            _changed(e, d, d.term / factor),
+            f"without.{compact(own)}",
+            f"the decay by {text} lacks the factor {spoken(own)}",
+            _changed(e, d, d.term / own),
         )
-    for factor in steps:
-        if factor not in own:
+    elif scale != 1:
+        made = {a.symbol for a in e.assignments if a.name not in e.states}
+        mask = sympy.Mul(*(f for f in common_factors(increments(e)) if f in made and not e.is_common(f)))
+        for factor in dict.fromkeys((scale, mask, scale * mask)):
             sentence = f"the decay by {text} is multiplied by {spoken(factor)}, as the step is"
             yield f"with.{compact(factor)}", sentence, _changed(e, d, d.term * factor)
-
-
-def _of_whole_parameter(e: Equations, terms: list[sympy.Expr]) -> list[sympy.Expr]:
-    """Factors of all terms that are one number for the parameter, and come from its elements."""
-    first, *others = (sympy.Mul.make_args(t) for t in terms or [sympy.S.One])
-    return [f for f in first if e.is_common(f) and not e.is_scalar(f) and all(f in o for o in others)]
 
 
 def _divided(without: Equations, d: Decay, rate) -> Found:

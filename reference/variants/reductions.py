@@ -10,7 +10,7 @@ from sympy import Abs, Min
 from reference.reductions import ColumnMean, Mean, Reduction, RowMean, Total
 from reference.rule import GRADIENT, PARAMETER
 from reference.variants.equations import HALF, Edit, Equations
-from reference.variants.roles import averages, corrections, increments
+from reference.variants.roles import averages, corrections, increments, whole_scale
 from reference.variants.words import compact, spoken
 
 _OTHERS: dict[type[Reduction], tuple[type[Reduction], ...]] = {
@@ -32,6 +32,20 @@ def reduction_edits(e: Equations) -> Iterator[Edit]:
         yield from _ratios(e, a.name)
         yield from _sums_of_norms(e, a.name)
     yield from _decay_beside(e)
+    yield from _scales(e)
+
+
+def _scales(e: Equations) -> Iterator[Edit]:
+    """What scales the step of a whole parameter, missing or turned round."""
+    steps = increments(e)
+    scale = whole_scale(e, steps)
+    for key, sentence, factor in (
+        ("missing", f"the step lacks the factor {spoken(scale)}", 1 / scale),
+        ("inverted", f"{spoken(scale)} is inverted where the step is taken", 1 / scale**2),
+    ):
+        if scale != 1:
+            changed = e.define("p", e["p"] + sympy.Add(*(t * factor - t for t in steps)))
+            yield Edit(f"scale.{key}", sentence, changed)
 
 
 def _of_other_elements(e: Equations, name: str, node: Reduction) -> Iterator[Edit]:

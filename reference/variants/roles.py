@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import sympy
 
+from reference.reductions import OfShape
 from reference.rule import PARAMETER
 from reference.variants.equations import HALF, Equations, power_of
 
@@ -178,6 +179,18 @@ def increments(e: Equations) -> list[sympy.Expr]:
     terms = [t for t in sympy.Add.make_args(e["p"]) if t != PARAMETER]
     shrinking = [t for t in terms if PARAMETER in sympy.Mul.make_args(t) and e.is_common(t / PARAMETER)]
     return [t for t in terms if t not in shrinking]
+
+
+def whole_scale(e: Equations, terms: list[sympy.Expr]) -> sympy.Expr:
+    """What is common to all terms, is one number for the parameter, and comes from all its elements."""
+    return sympy.Mul(
+        *(f for f in common_factors(terms) if isinstance(f, OfShape) or (e.is_common(f) and not e.is_scalar(f)))
+    )
+
+
+def common_factors(terms: list[sympy.Expr]) -> list[sympy.Expr]:
+    first, *others = (sympy.Mul.make_args(t) for t in terms or [sympy.S.One])
+    return [f for f in first if all(f in o for o in others)]
 
 
 def step_sizes(e: Equations) -> tuple[sympy.Symbol, ...]:

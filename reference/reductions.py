@@ -110,7 +110,10 @@ class Count(OfShape, metaclass=Singleton):
 
     is_positive = True
     words = "count"
-    of = staticmethod(math.prod)
+
+    @staticmethod
+    def of(shape: tuple[int, ...]) -> int:
+        return math.prod(shape)
 
 
 class ChannelCount(OfShape, metaclass=Singleton):
@@ -128,7 +131,10 @@ class Dimensions(OfShape, metaclass=Singleton):
     """The number of dimensions."""
 
     words = "dimensions"
-    of = staticmethod(len)
+
+    @staticmethod
+    def of(shape: tuple[int, ...]) -> int:
+        return len(shape)
 
 
 COUNT, CHANNEL_COUNT, DIMENSIONS = Count(), ChannelCount(), Dimensions()
@@ -147,16 +153,16 @@ def rms(x: sympy.Expr) -> sympy.Expr:
 
 def count(shape: tuple[int, ...], axis: Axis) -> int:
     """How many elements one reduction takes in, in a tensor of this shape."""
-    if axis == CHANNELS:
-        return CHANNEL_COUNT.of(shape)
-    return math.prod(shape) if axis is None else shape[axis]
+    if isinstance(axis, int):
+        return shape[axis]
+    return CHANNEL_COUNT.of(shape) if axis == CHANNELS else math.prod(shape)
 
 
 def grid(shape: tuple[int, ...], axis: Axis) -> tuple[tuple[int, ...], int | None]:
     """A shape of the same elements in the same order, and the axis of it that a reduction takes together."""
-    if axis == CHANNELS:
-        return (math.prod(shape[:1]), CHANNEL_COUNT.of(shape)), 1
-    return shape, axis
+    if isinstance(axis, int):
+        return shape, axis
+    return ((math.prod(shape[:1]), CHANNEL_COUNT.of(shape)), 1) if axis == CHANNELS else (shape, None)
 
 
 def reduced(xp, x, shape: tuple[int, ...], axis: Axis, largest: bool):

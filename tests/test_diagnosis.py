@@ -32,7 +32,6 @@ NAMED = {
     "cautious.MaskOfItself": "exchange.alignment.gradient.exp_avg'",
     "cautious.DecayMasked": "decay.with.count*mask/aligned",
     "cautious.DividedBySum": "reduction.total.scale.mask",
-    "cautious.LionZeroIsAligned": "condition.close.mask.alignment>0",
 }
 
 

@@ -91,8 +91,9 @@ class TensorStep:
         start, stride, terms = self._run(e.axis, i)
         key = number, start
         if key not in self.sums:
-            taken = (inside(self, start + k * stride) for k in range(terms))
-            self.sums[key] = largest(*taken) if e.largest else sum(taken, flint.arb(0)) / (terms if e.averages else 1)
+            taken = [inside(self, start + k * stride) for k in range(terms)]
+            total = largest(*taken) if e.largest else sum(taken, flint.arb(0))
+            self.sums[key] = total / terms if e.averages else total
         return self.sums[key]
 
     def _run(self, axis: Axis, i: int) -> tuple[int, int, int]:

@@ -521,6 +521,29 @@ PACKAGES = (
         further=PYTORCH_OPTIMIZER | KEYS | {"contract.gradients": "p.grad is divided in place"},
         also=EVERYWHERE,
     ),
+    Case(
+        "pytorch_optimizer",
+        "pytorch_optimizer.StableAdamW",
+        "stable_adamw",
+        arguments={"kahan_sum": False, "weight_decouple": True, "maximize": False},
+        dtypes=("float32",),
+        findings={LATE: GROUP_COUNT},
+        further=PYTORCH_OPTIMIZER | KEYS,
+        also=("groups.*", "state.dtypes"),
+    ),
+    # -- torch-optimi ------------------------------------------------------------------------------
+    Case(
+        "optimi",
+        "optimi.StableAdamW",
+        "stable_adamw",
+        arguments={"kahan_sum": False, "decouple_lr": False, "gradient_release": False},
+        dtypes=("float32",),
+        findings={LATE: GROUP_COUNT, EXPANDED: GRAD_EXPANDED},
+        further=SPARSE
+        | GRADIENTS
+        | {EMPTY: "foreach, a step without any gradient raises RuntimeError; and the group's counter advances in it"},
+        also=("groups.*", "state.dtypes", "state.late_gradients"),
+    ),
     # -- labml-nn ----------------------------------------------------------------------------------
     Case(
         "labml_nn",

@@ -523,6 +523,16 @@ PACKAGES = (
     ),
     Case(
         "pytorch_optimizer",
+        "pytorch_optimizer.Lion",
+        "cautious_lion",
+        arguments={"cautious": True, "weight_decouple": True, "fixed_decay": False, "maximize": False},
+        dtypes=("float32",),
+        further=PYTORCH_OPTIMIZER
+        | {"state.keys": "from a file without 'cautious' it is off, whatever the constructor was given"},
+        also=COPIED,
+    ),
+    Case(
+        "pytorch_optimizer",
         "pytorch_optimizer.StableAdamW",
         "stable_adamw",
         arguments={"kahan_sum": False, "weight_decouple": True, "maximize": False},

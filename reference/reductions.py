@@ -102,7 +102,8 @@ class OfShape(sympy.AtomicExpr):
         return self.words
 
     def _latex(self, printer):
-        return rf"\mathrm{{{self.words}}}"
+        text = self.words.replace("_", r"\_")
+        return rf"\mathrm{{{text}}}"
 
 
 class Count(OfShape, metaclass=Singleton):

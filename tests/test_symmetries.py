@@ -69,6 +69,9 @@ SCALINGS = {
     "cautious_adamw_mean": [{"g": 1, "exp_avg": 1, "exp_avg_sq": 2, "eps": 1}, PARAMETER],
     "cautious_lion": [{"g": 1, "exp_avg": 1}, PARAMETER],
     "cautious_lion_mean": [{"g": 1, "exp_avg": 1}, PARAMETER],
+    # one epsilon bounds the norms of parameter and gradient
+    "sgdp": [{"g": 1, "p": 1, "momentum_buffer": 1, "eps": 1}],
+    "adamp": [{"g": 1, "p": 1, "exp_avg": 1, "exp_avg_sq": 2, "lr": 1, "eps": 1, "weight_decay": -1}],
     "sgdw": [{"g": 1, "momentum_buffer": 1, "lr": -1, "weight_decay": 1}, PARAMETER],
     "sgdw_scheduled": [
         {"g": 1, "schedule": -1, "weight_decay": 1},
@@ -143,6 +146,7 @@ FLIPS = {
     "rprop": {"g", "p", "prev"},
     "asgd": {"g", "p", "ax"},
     "novograd": {"g", "p", "exp_avg"},
+    "sgdp": {"g", "p", "momentum_buffer"},
     "lars": {"g", "p", "momentum_buffer"},
     "lars_lr_outside": {"g", "p", "momentum_buffer"},
     "sgdw": {"g", "p", "momentum_buffer"},
@@ -163,6 +167,8 @@ FLIPS = {
 }
 # the form min(max(x, -limit), limit) hides that it is odd
 EVEN = {"adopt_clipped"}
+# an element of another channel is not in its place
+WITH_CHANNELS = {"sgdp", "adamp"}
 CONDITIONS = {
     # without momentum there is no dampening, and without the schedule nothing to shape it
     "sgd": [({"momentum"}, {"dampening": 1})],
@@ -181,6 +187,8 @@ CONDITIONS = {
     "adabelief_rectified": [
         ({"beta2"}, {"g": 1, "exp_avg": 1, "exp_avg_var": 2, "lr": -1, "eps": 2, "weight_decay": 1})
     ],
+    "sgdp": [({"eps"}, {"g": 1, "momentum_buffer": 1, "lr": -1, "weight_decay": 1})],
+    "adamp": [({"eps"}, {"g": 1, "exp_avg": 1, "exp_avg_sq": 2})],
     "madgrad_shifted": [({"eps"}, {"g": 2, "s": 1, "grad_sum_sq": 3, "lr": -1, "weight_decay": 2})],
     # with equal weights the units of lr do not matter
     "schedule_free_sgd": [({"weight_lr_power"}, {"g": 1, "lr_max": -1, "lr": -1, "weight_decay": 1})],
@@ -190,6 +198,8 @@ CONDITIONS = {
 # a point of their own moves with the parameter: an average of iterates, the start, the iterate z
 # and its norm does not move with it
 ANCHORED = {
+    "sgdp",
+    "adamp",
     "lars",
     "lars_lr_outside",
     "lamb",
@@ -233,7 +243,7 @@ def test_translations_of_known_rules(name):
 @pytest.mark.parametrize("step", STEPS)
 def test_every_choice_of_options_has_all_kinds(step):
     found = symmetries(step)
-    assert of("permutation", step) == [{}]
+    assert of("permutation", step) == ([] if step.rule.name in WITH_CHANNELS else [{}])
     assert bool(of("sign", step)) == (step.rule.name not in EVEN)
     assert of("scaling", step)
     assert symmetries(step) is found

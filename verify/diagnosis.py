@@ -35,6 +35,7 @@ MOMENT = 0.5
 # of each program
 STEPS_RECORDED = 2
 MOST_LANES = 256
+SQUARE = (16, 16)
 MOST_STEPS = 8
 MOST_NAMED = 3
 MOST_PROGRAMS = 8
@@ -175,8 +176,10 @@ def generic_programs(
 def _generic(
     context: Context, values: Mapping[str, Any], options: Mapping[str, bool], number: int, ordinary: bool = False
 ) -> Program:
+    elementwise = context.loaded.rule.is_elementwise
+
     def filling(start: int) -> Filling:
-        if context.loaded.rule.is_elementwise and not ordinary:
+        if elementwise and not ordinary:
             return Filling(start)
         # one number at the end of the range would be all that a norm sees of the others
         return Filling(values=tuple(np.random.default_rng(start).standard_normal(MOST_LANES).round(4)))
@@ -184,7 +187,8 @@ def _generic(
     return context.program(
         groups=(dict(values),),
         options=dict(options),
-        parameters=(Parameter((MOST_LANES,), 0, filling(9000 + number)),),
+        # rows and columns are something to a rule whose elements act on each other
+        parameters=(Parameter((MOST_LANES,) if elementwise else SQUARE, 0, filling(9000 + number)),),
         operations=tuple(Step((filling(1234 * k + 77),)) for k in range(GENERIC_STEPS)),
     )
 

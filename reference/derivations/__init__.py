@@ -68,6 +68,8 @@ _MODULES = {
     "cautious_adamw_mean": "cautious",
     "cautious_lion": "cautious",
     "cautious_lion_mean": "cautious",
+    "sgdp": "adamp",
+    "adamp": "adamp",
 }
 DERIVED = tuple(_MODULES)
 

@@ -17,6 +17,7 @@ from reference.rules.adadelta import ADADELTA
 from reference.rules.adagrad import ADAGRAD
 from reference.rules.adam import ADAM, ADAM_EPS_HAT, ADAMW
 from reference.rules.adamax import ADAMAX
+from reference.rules.adamp import ADAMP, SGDP
 from reference.rules.adan import ADAN, ADAN_PAPER
 from reference.rules.ademamix import ADEMAMIX, ADEMAMIX_SCHEDULED
 from reference.rules.adopt import ADOPT, ADOPT_CLIPPED
@@ -97,6 +98,8 @@ RULES: dict[str, UpdateRule] = {
         CAUTIOUS_ADAMW_MEAN,
         CAUTIOUS_LION,
         CAUTIOUS_LION_MEAN,
+        SGDP,
+        ADAMP,
     )
 }
 

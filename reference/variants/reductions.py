@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import sympy
 from sympy import Abs, Min
 
-from reference.reductions import ColumnMean, Mean, Reduction, RowMean, Total
+from reference.reductions import ChannelTotal, ColumnMean, Largest, Mean, Reduction, RowMean, Total
 from reference.rule import GRADIENT, PARAMETER
 from reference.variants.equations import HALF, Edit, Equations
 from reference.variants.roles import averages, corrections, increments, whole_scale
@@ -18,6 +18,8 @@ _OTHERS: dict[type[Reduction], tuple[type[Reduction], ...]] = {
     Mean: (Total,),
     RowMean: (ColumnMean, Mean),
     ColumnMean: (RowMean, Mean),
+    ChannelTotal: (Total,),
+    Largest: (Mean,),
 }
 
 

@@ -9,6 +9,8 @@ RIGHT_REDUCTIONS: tuple[Specimen, ...] = (
     *_right("cautious", "cautious_adamw_mean", "CautiousAdamWMean"),
     *_right("cautious", "cautious_lion", "CautiousLion"),
     *_right("cautious", "cautious_lion_mean", "CautiousLionMean"),
+    *_right("projected", "adamp", "AdamPByRows"),
+    *_right("projected", "sgdp", "SGDPByRows"),
 )
 
 WRONG_REDUCTIONS: tuple[Specimen, ...] = (
@@ -26,4 +28,11 @@ WRONG_REDUCTIONS: tuple[Specimen, ...] = (
     ),
     *_wrong("cautious", "cautious_adamw_mean", rule_step="FloorMissing DividedBySum DecayScaled"),
     *_wrong("cautious", "cautious_lion", rule_step="LionMaskOfMomentum LionMaskNotScaled LionZeroIsAligned"),
+    *_wrong(
+        "projected",
+        "adamp",
+        rule_step="OnlyChannels OnlyLayer CosineSigned BoundWithoutRoot MeanDecides ReflectedNotProjected "
+        "RatioForgotten",
+    ),
+    *_wrong("projected", "sgdp", rule_step="DecayNotDivided EpsAlone ProjectedIntoBuffer"),
 )

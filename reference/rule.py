@@ -270,7 +270,7 @@ class Step:
         scalar |= {ROWS: True, COLUMNS: True}
         for assignment in self.assignments:
             free = assignment.expression.free_symbols
-            scalar[assignment.symbol] = all(scalar[s] for s in free)
+            scalar[assignment.symbol] = all(scalar[s] for s in free) and not assignment.expression.has(Reduction)
         return scalar
 
 

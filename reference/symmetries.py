@@ -32,7 +32,7 @@ from sympy.polys.rings import PolyElement, ring
 from reference.lowering.ball import FIRST_PRECISION, lower_to_balls
 from reference.lowering.tensor_ball import TensorStep
 from reference.matrices import MatrixFunction
-from reference.reductions import Reduction
+from reference.reductions import OfShape, Reduction
 from reference.rule import GRADIENT, PARAMETER, Assignment, Step, unset_symbol
 
 
@@ -212,6 +212,8 @@ class _Degrees:
     def of(self, e: sympy.Basic) -> PolyElement | None:
         if isinstance(e, sympy.Symbol):
             return self.of_symbol.get(e, self.ring.zero)  # t, and whether a state is unset, never change
+        if isinstance(e, OfShape):
+            return self.ring.zero
         if isinstance(e, sympy.Number):
             return self.ring.zero if e else None
         if isinstance(e, sympy.Add):
@@ -336,7 +338,7 @@ def _move(e: sympy.Basic, moves: Mapping[sympy.Basic, sympy.Expr | None]) -> sym
 _ARITHMETIC = (sympy.Symbol, sympy.Number, sympy.Add, sympy.Mul, sympy.Pow)
 _FUNCTIONS = (sympy.Abs, sympy.sign, sympy.exp, sympy.log, sympy.tanh)
 _CHOICES = (sympy.Max, sympy.Min, sympy.Piecewise, ExprCondPair, Boolean)
-_KNOWN = (*_ARITHMETIC, *_FUNCTIONS, *_CHOICES, Reduction, MatrixFunction)
+_KNOWN = (*_ARITHMETIC, *_FUNCTIONS, *_CHOICES, Reduction, OfShape, MatrixFunction)
 
 
 def _is_known(step: Step) -> bool:

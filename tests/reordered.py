@@ -13,7 +13,7 @@ import numpy as np
 import sympy
 
 from reference.matrices import COLUMNS, ROWS, OddPolynomial
-from reference.reductions import Reduction
+from reference.reductions import OfShape, Reduction, grid
 
 Value = np.ndarray | np.floating
 
@@ -54,6 +54,8 @@ class Reordered:
     def value(self, e: sympy.Basic) -> Value:
         if e in self.known:
             return self.known[e]
+        if isinstance(e, OfShape):
+            return self.scalars(e.of(self.shape))
         if e.is_number:
             return self.scalars(float(e))
         if isinstance(e, sympy.Add):
@@ -110,18 +112,19 @@ class Reordered:
     def reduced(self, e: Reduction) -> Value:
         """A sum in a random order, one by one or by halves; that of low-precision elements is kept in float32."""
         wide = np.float32 if self.elements is np.float16 else self.elements
-        terms = np.broadcast_to(self.value(e.args[0]), (math.prod(self.shape),)).astype(wide).reshape(self.shape)
-        rows = np.moveaxis(terms, e.axis, -1).reshape(-1, self.shape[e.axis]) if e.axis else terms.reshape(1, -1)
+        cut, along = grid(self.shape, e.axis)
+        terms = np.broadcast_to(self.value(e.args[0]), (math.prod(self.shape),)).astype(wide).reshape(cut)
+        rows = terms.reshape(1, -1) if along is None else np.moveaxis(terms, along, -1).reshape(-1, cut[along])
         order = self.random.sample(range(rows.shape[1]), rows.shape[1])
-        add = np.add.reduce if self.random.random() < 0.5 else self.one_by_one
+        add = np.maximum.reduce if e.largest else np.add.reduce if self.random.random() < 0.5 else self.one_by_one
         sums = np.array([add(row[order]) for row in rows])
         if e.averages:
             sums = sums / wide(rows.shape[1])
         sums = sums.astype(self.elements)
-        if e.axis is None:
+        if along is None:
             return sums[0]
-        kept = [n for k, n in enumerate(self.shape) if k != len(self.shape) + e.axis]
-        return np.broadcast_to(np.expand_dims(sums.reshape(kept), e.axis), self.shape).reshape(-1)
+        kept = [n for k, n in enumerate(cut) if k != along % len(cut)]
+        return np.broadcast_to(np.expand_dims(sums.reshape(kept), along), cut).reshape(-1)
 
     def polynomial(self, e: OddPolynomial) -> Value:
         """An iteration of either side's products, by Horner's scheme or not; or one on singular values in float32."""

@@ -23,6 +23,15 @@ NAMED = {
     "sgd.MomentumForDampening": "dampening.of_keep.momentum_buffer",
     "nadam.ThisProductIsNext": "product.with.mu_ahead.p",
     "radam.StandsStillAtFirst": "branch.still.otherwise",
+    "stable_adamw.DecayNotClipped": "decay.without.1/clip",
+    "stable_adamw.ClippedByElement": "reduction.missing.rms.gradient**2/Max(eps**2,exp_avg_sq')",
+    "stable_adamw.ClippedByOldMoment": "history.old.exp_avg_sq.in.rms",
+    "stable_adamw.EpsNotSquared": "maximum.unsquared.rms.eps**2",
+    "stable_adamw.ClippedByStep": "reduction.of_exp_avg_corrected.rms",
+    "cautious.MaskNotScaled": "scale.missing",
+    "cautious.MaskOfItself": "exchange.alignment.gradient.exp_avg'",
+    "cautious.DecayMasked": "decay.with.count*mask/aligned",
+    "cautious.DividedBySum": "reduction.total.scale.mask",
 }
 
 

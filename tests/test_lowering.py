@@ -96,8 +96,15 @@ def certain_ratio(step: Step, values: dict, name: str, element: int, got: float,
 
 
 def jumps(step: Step) -> bool:
-    """Whether the rule takes signs of elements."""
-    return any(a.expression.has(sympy.sign) for a in step.assignments)
+    """Whether the rule takes signs of elements, or chooses between numbers by what elements are."""
+
+    def between_numbers(e: sympy.Piecewise) -> bool:
+        return all(step.is_scalar[s] for value, _ in e.args for s in value.free_symbols)
+
+    return any(
+        a.expression.has(sympy.sign) or any(map(between_numbers, a.expression.atoms(sympy.Piecewise)))
+        for a in step.assignments
+    )
 
 
 @CHOICES

@@ -53,7 +53,10 @@ def test_names_and_order():
         "adabelief_rectified, adabound, adabound_paper, yogi, yogi_corrected, diffgrad, diffgrad_eps_hat, adan, "
         "adan_paper, ademamix, ademamix_scheduled, adopt, adopt_clipped, tiger, madgrad, madgrad_shifted, "
         "schedule_free_sgd, schedule_free_adamw, schedule_free_adamw_scaled, "
-        "lars, lars_lr_outside, lamb, lamb_clamped, novograd, adafactor, adafactor_paper, came, muon"
+        "lars, lars_lr_outside, lamb, lamb_clamped, novograd, adafactor, adafactor_paper, came, muon, "
+        "stable_adamw, adamw_clipped, "
+        "cautious_adamw, cautious_adamw_mean, cautious_lion, cautious_lion_mean, "
+        "sgdp, adamp"
     )
     assert all(name == rule.name for name, rule in RULES.items())
 

@@ -72,6 +72,15 @@ SCALINGS = {
         {"lr": 1},
     ],
     "came": [{"g": 1, "exp_avg_sq_row": 2, "exp_avg_sq_col": 2, "eps1": 2}, PARAMETER],
+    "stable_adamw": [{"g": 1, "exp_avg": 1, "exp_avg_sq": 2, "eps": 1}, PARAMETER],
+    "adamw_clipped": [{"g": 1, "exp_avg": 1, "exp_avg_sq": 2, "eps": 1}, PARAMETER],
+    "cautious_adamw": [{"g": 1, "exp_avg": 1, "exp_avg_sq": 2, "eps": 1}, PARAMETER],
+    "cautious_adamw_mean": [{"g": 1, "exp_avg": 1, "exp_avg_sq": 2, "eps": 1}, PARAMETER],
+    "cautious_lion": [{"g": 1, "exp_avg": 1}, PARAMETER],
+    "cautious_lion_mean": [{"g": 1, "exp_avg": 1}, PARAMETER],
+    # one epsilon bounds the norms of parameter and gradient
+    "sgdp": [{"g": 1, "p": 1, "momentum_buffer": 1, "eps": 1}],
+    "adamp": [{"g": 1, "p": 1, "exp_avg": 1, "exp_avg_sq": 2, "lr": 1, "eps": 1, "weight_decay": -1}],
     "sgdw": [{"g": 1, "momentum_buffer": 1, "lr": -1, "weight_decay": 1}, PARAMETER],
     "sgdw_scheduled": [
         {"g": 1, "schedule": -1, "weight_decay": 1},
@@ -148,6 +157,7 @@ FLIPS = {
     "asgd": {"g", "p", "ax"},
     "novograd": {"g", "p", "exp_avg"},
     "muon": {"g", "p", "momentum_buffer"},
+    "sgdp": {"g", "p", "momentum_buffer"},
     "lars": {"g", "p", "momentum_buffer"},
     "lars_lr_outside": {"g", "p", "momentum_buffer"},
     "sgdw": {"g", "p", "momentum_buffer"},
@@ -168,6 +178,8 @@ FLIPS = {
 }
 # the form min(max(x, -limit), limit) hides that it is odd
 EVEN = {"adopt_clipped"}
+# an element of another channel is not in its place
+WITH_CHANNELS = {"sgdp", "adamp"}
 CONDITIONS = {
     # its square is under one root, and itself under another
     "adafactor": [({"eps1"}, {"g": 1, "row_var": 2, "col_var": 2})],
@@ -190,6 +202,8 @@ CONDITIONS = {
     "adabelief_rectified": [
         ({"beta2"}, {"g": 1, "exp_avg": 1, "exp_avg_var": 2, "lr": -1, "eps": 2, "weight_decay": 1})
     ],
+    "sgdp": [({"eps"}, {"g": 1, "momentum_buffer": 1, "lr": -1, "weight_decay": 1})],
+    "adamp": [({"eps"}, {"g": 1, "exp_avg": 1, "exp_avg_sq": 2})],
     "madgrad_shifted": [({"eps"}, {"g": 2, "s": 1, "grad_sum_sq": 3, "lr": -1, "weight_decay": 2})],
     # with equal weights the units of lr do not matter
     "schedule_free_sgd": [({"weight_lr_power"}, {"g": 1, "lr_max": -1, "lr": -1, "weight_decay": 1})],
@@ -201,6 +215,8 @@ CONDITIONS = {
 ANCHORED = {
     "adafactor",
     "adafactor_paper",
+    "sgdp",
+    "adamp",
     "lars",
     "lars_lr_outside",
     "lamb",
@@ -244,9 +260,9 @@ def test_translations_of_known_rules(name):
 @pytest.mark.parametrize("step", STEPS)
 def test_every_choice_of_options_has_all_kinds(step):
     found = symmetries(step)
-    # a permutation of its elements is another matrix
-    of_axes = any(a.expression.has(RowMean) for a in step.assignments) or step.has_matrices
-    assert of("permutation", step) == ([] if of_axes else [{}])
+    # a permutation of its elements is another matrix, or takes elements to other channels
+    of_axes = any(a.expression.has(RowMean) for a in step.assignments) or step.rule.name in WITH_CHANNELS
+    assert of("permutation", step) == ([] if of_axes or step.has_matrices else [{}])
     assert bool(of("sign", step)) == (step.rule.name not in EVEN)
     assert of("scaling", step)
     assert symmetries(step) is found

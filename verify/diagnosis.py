@@ -40,6 +40,7 @@ STEPS_RECORDED = 2
 MOST_LANES = 256
 # of as many elements, for rules that take a matrix in another way than a vector
 MATRIX = (8, 32)
+SQUARE = (16, 16)
 MOST_STEPS = 8
 MOST_NAMED = 3
 MOST_PROGRAMS = 8
@@ -200,9 +201,15 @@ def _generic(
         # one number at the end of the range would be all that a norm sees of the others
         return Filling(values=tuple(np.random.default_rng(start).standard_normal(MOST_LANES).round(4)))
 
-    # the matrix first: what takes it for a vector is right for vectors
-    by_shape = any(o.of_shape for o in context.loaded.rule.options)
-    for shape in (MATRIX, (MOST_LANES,)) if by_shape else ((lanes_for(context.loaded.rule, MOST_LANES),),):
+    rule = context.loaded.rule
+    shapes: tuple[tuple[int, ...], ...] = ((lanes_for(rule, MOST_LANES),),)
+    if any(o.of_shape for o in rule.options):
+        # the matrix first: what takes it for a vector is right for vectors
+        shapes = (MATRIX, (MOST_LANES,))
+    elif not rule.is_elementwise and rule.dimensions is None:
+        # rows and columns are something to a rule whose elements act on each other
+        shapes = (SQUARE,)
+    for shape in shapes:
         yield context.program(
             groups=(dict(values),),
             options=dict(options),

@@ -141,9 +141,13 @@ def identify(subject: Subject, in_subject=None) -> Identity:
 
 
 def other_rules(loaded: LoadedSubject, in_subject=None) -> list[Match]:
-    """The known rules that a subject follows in every step, with the hyperparameters that its arguments say."""
+    """The known rules that a subject follows in every step, with the hyperparameters that its arguments say.
+
+    A rule that knows fewer of them than the subject's own says nothing of what the others do.
+    """
+    own = set(loaded.hyperparameters)
     trials = _trials(loaded.subject, loaded.factory, in_subject)
-    return _exact(t for t in trials if t.loaded.rule.name != loaded.rule.name)
+    return _exact(t for t in trials if t.loaded.rule.name != loaded.rule.name and own <= set(t.loaded.hyperparameters))
 
 
 def _trials(subject: Subject, factory, in_subject) -> Iterator[_Named]:

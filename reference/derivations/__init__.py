@@ -68,6 +68,14 @@ _MODULES = {
     "came": "came",
     "lbfgs": "lbfgs",
     "muon": "muon",
+    "stable_adamw": "stable_adamw",
+    "adamw_clipped": "stable_adamw",
+    "cautious_adamw": "cautious",
+    "cautious_adamw_mean": "cautious",
+    "cautious_lion": "cautious",
+    "cautious_lion_mean": "cautious",
+    "sgdp": "adamp",
+    "adamp": "adamp",
 }
 DERIVED = tuple(_MODULES)
 

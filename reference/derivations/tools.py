@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import sympy
 
-from reference.reductions import Reduction
+from reference.reductions import COUNT, Reduction
 from reference.rule import GRADIENT, PARAMETER, STEP_COUNT, Step, UpdateRule, unset_symbol
 
 
@@ -46,7 +46,8 @@ def on_elements(expression: sympy.Expr, count: int, *symbols: sympy.Symbol) -> s
         total = sum(at(e.args[0], i) for i in range(count))
         return total / count if e.averages else total
 
-    return at(expression.replace(lambda e: isinstance(e, Reduction), written_out), 0)
+    counted = expression.xreplace({COUNT: sympy.Integer(count)})
+    return at(counted.replace(lambda e: isinstance(e, Reduction), written_out), 0)
 
 
 def run(

@@ -22,7 +22,7 @@ from reference.lowering import reduced, spectral
 from reference.lowering.memory import freeing, in_place
 from reference.lowering.scalars import RUNTIME
 from reference.matrices import COLUMNS, ROWS, MatrixFunction
-from reference.reductions import Reduction
+from reference.reductions import OfShape, Reduction
 from reference.rule import RuleError, Step
 
 
@@ -153,6 +153,8 @@ class ArrayCode:
             exact = _is_exact_everywhere(number) or (float(e).is_integer() and abs(float(e)) < 128)
             error = None if exact else self.let(f"w_entry * abs({number})", "e")
             return Node(number, error, True, float(e) >= 0)
+        if isinstance(e, OfShape):
+            return Node(self.let(f"float(of_shape[{e.words!r}](shape))", "s"), None, True, True)
         if isinstance(e, sympy.Add):
             return self.add(e)
         if isinstance(e, sympy.Mul):
@@ -240,7 +242,7 @@ class ArrayCode:
         return sympy.Mul(*scalars), (sympy.Mul(*rest) if rest else None)
 
     def is_number(self, e: sympy.Basic) -> bool:
-        return all(self.step.is_scalar[s] for s in e.free_symbols)
+        return all(self.step.is_scalar[s] for s in e.free_symbols) and not e.has(Reduction)
 
     def product(self, e: sympy.Mul) -> Node:
         """Numerators, then the coefficient, then the divisors.
@@ -256,9 +258,10 @@ class ArrayCode:
         above = [self.lower(f) for f in lanes if not _is_denominator(f)]
         below = [self.lower(1 / f) for f in lanes if _is_denominator(f)]
         room = self.let(f"tiny * {amplifier}", "s") if amplifier != "1.0" else "tiny"
-        if len(above) > 1:
-            rest = " * ".join(self._partial(f) for f in lanes if not _is_denominator(f))
-            room = self.let(f"{room} * {rest}")
+        rest = [f for f in lanes if not _is_denominator(f)] if len(above) > 1 else []
+        rest += [f for f in lanes if _is_denominator(f)] if len(below) > 1 else []
+        if rest:
+            room = self.let(" * ".join([room, *map(self._partial, rest)]))
         node, room = self._numerator(above, coefficient, room)
         for divisor in below:
             node = self._quotient(node, divisor, room)
@@ -323,7 +326,9 @@ class ArrayCode:
         return result, room
 
     def _quotient(self, node: Node, divisor: Node, room: str) -> Node:
-        value = self.let(f"{node.value} / {divisor.value}")
+        # numbers among elements: Python's own division would raise at zero
+        numbers = node.scalar and divisor.scalar
+        value = self.let(f"divide({node.value}, {divisor.value})" if numbers else f"{node.value} / {divisor.value}")
         quotient = Node(value, None, False, node.nonnegative and divisor.nonnegative)
         size, below = self.absolute(quotient), self.absolute(divisor)
         passed_on = [f"{size} * {divisor.error}" if divisor.error else None, node.error]
@@ -616,6 +621,9 @@ class ArrayCode:
         # whole numbers are equal or 1 apart
         enough = ">= 0.5" if c.lhs.is_integer and c.rhs.is_integer else "> 0"
         doubt = f"({size}({left.value} - {right.value}) <= {error}) {join} ({error} {enough})"
+        if not scalar and not self.step.is_elementwise:
+            # what overflows decides nothing, and may decide for all elements
+            doubt = f"(({doubt}) | ~xp.isfinite({left.value} - {right.value}))"
         if not scalar and c.rhs == 0:
             doubt += self.not_certainly_zero(c.lhs)
         return test, doubt, scalar

@@ -17,7 +17,7 @@ import sympy
 from sympy.logic.boolalg import BooleanFalse, BooleanTrue
 
 from reference.matrices import COLUMNS, ROWS, OddPolynomial, singular_values_after
-from reference.reductions import Reduction
+from reference.reductions import OfShape, Reduction
 from reference.rule import RuleError, Step
 
 FIRST_PRECISION = 192
@@ -59,6 +59,8 @@ class Balls:
         if isinstance(e, OddPolynomial):
             *numbers, steps = map(self.write, e.args)
             return f"odd_polynomial({', '.join(numbers)}, int(float({steps})))"
+        if isinstance(e, OfShape):
+            return f"arb({e.of(())})"
         if e is sympy.nan:
             return "arb('nan')"
         raise RuleError(f"rule {self.step.rule.name!r}: {type(e).__name__} has no ball arithmetic")
@@ -170,7 +172,7 @@ def _root(base, degree: int):
     return flint.arb(0) if base.is_zero() else base.root(degree)
 
 
-def _largest(*values):
+def largest(*values):
     result = values[0]
     for value in values[1:]:
         result = result.max(value)
@@ -195,7 +197,7 @@ RUNTIME = {
     "power": _power,
     "whole": _whole,
     "root": _root,
-    "largest": _largest,
+    "largest": largest,
     "smallest": _smallest,
     "odd_polynomial": singular_values_after,
 }

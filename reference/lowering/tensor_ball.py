@@ -15,9 +15,9 @@ from typing import Any
 import flint
 import sympy
 
-from reference.lowering.ball import FIRST_PRECISION, LAST_PRECISION, RUNTIME, Balls
+from reference.lowering.ball import FIRST_PRECISION, LAST_PRECISION, RUNTIME, Balls, largest
 from reference.matrices import COLUMNS, ROWS, MatrixFunction, OddPolynomial
-from reference.reductions import Reduction
+from reference.reductions import CHANNELS, OF_SHAPE, Axis, OfShape, Reduction, count
 from reference.rule import RuleError, Step
 
 Lookup = Callable[[str, int], Any]
@@ -35,6 +35,8 @@ class _TensorBalls(Balls):
     def write(self, e: sympy.Basic) -> str:
         if isinstance(e, sympy.Symbol):
             return f"x.value({e.name!r}, i)"
+        if isinstance(e, OfShape):
+            return f"arb(x.of_shape({e.words!r}))"
         if isinstance(e, Reduction | MatrixFunction):
             if isinstance(e, MatrixFunction) and not isinstance(e, OddPolynomial):
                 raise RuleError(f"rule {self.step.rule.name!r}: {type(e).__name__} has no ball arithmetic")
@@ -94,13 +96,17 @@ class TensorStep:
             self.known[key] = found
         return found
 
+    def of_shape(self, words: str) -> int:
+        return OF_SHAPE[words](self.shape)
+
     def sum(self, number: int, i: int):
         """The value of a reduction as element ``i`` sees it."""
         e, (inside,) = self.inside[number]
         start, stride, terms = self._run(e.axis, i)
         key = number, start
         if key not in self.sums:
-            total = sum((inside(self, start + k * stride) for k in range(terms)), flint.arb(0))
+            taken = [inside(self, start + k * stride) for k in range(terms)]
+            total = largest(*taken) if e.largest else sum(taken, flint.arb(0))
             self.sums[key] = total / terms if e.averages else total
         return self.sums[key]
 
@@ -114,11 +120,12 @@ class TensorStep:
             self.matrices[number] = odd_polynomial(x, a, b, c, int(float(steps))).entries()
         return self.matrices[number][i]
 
-    def _run(self, axis: int | None, i: int) -> tuple[int, int, int]:
-        """First element, distance and number of those that are summed with element ``i``."""
-        if axis is None:
-            return 0, 1, math.prod(self.shape)
-        stride, terms = math.prod(self.shape[axis:][1:]), self.shape[axis]
+    def _run(self, axis: Axis, i: int) -> tuple[int, int, int]:
+        """First element, distance and number of those that are taken together with element ``i``."""
+        terms = count(self.shape, axis)
+        if not isinstance(axis, int):
+            return i - i % terms if axis == CHANNELS else 0, 1, terms
+        stride = math.prod(self.shape[axis:][1:])
         return i - i // stride % terms * stride, stride, terms
 
 

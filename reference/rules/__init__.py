@@ -19,12 +19,14 @@ from reference.rules.adafactor import ADAFACTOR, ADAFACTOR_PAPER
 from reference.rules.adagrad import ADAGRAD
 from reference.rules.adam import ADAM, ADAM_EPS_HAT, ADAMW
 from reference.rules.adamax import ADAMAX
+from reference.rules.adamp import ADAMP, SGDP
 from reference.rules.adan import ADAN, ADAN_PAPER
 from reference.rules.ademamix import ADEMAMIX, ADEMAMIX_SCHEDULED
 from reference.rules.adopt import ADOPT, ADOPT_CLIPPED
 from reference.rules.aggmo import AGGMO
 from reference.rules.asgd import ASGD
 from reference.rules.came import CAME
+from reference.rules.cautious import CAUTIOUS_ADAMW, CAUTIOUS_ADAMW_MEAN, CAUTIOUS_LION, CAUTIOUS_LION_MEAN
 from reference.rules.diffgrad import DIFFGRAD, DIFFGRAD_EPS_HAT
 from reference.rules.lamb import LAMB, LAMB_CLAMPED
 from reference.rules.lars import LARS, LARS_LR_OUTSIDE
@@ -41,6 +43,7 @@ from reference.rules.schedule_free import SCHEDULE_FREE_ADAMW, SCHEDULE_FREE_ADA
 from reference.rules.sgd import GRADIENT_DESCENT, HEAVY_BALL, SGD
 from reference.rules.sgdw import SGDW, SGDW_SCHEDULED
 from reference.rules.sparse_adam import SPARSE_ADAM
+from reference.rules.stable_adamw import ADAMW_CLIPPED, STABLE_ADAMW
 from reference.rules.tiger import TIGER
 from reference.rules.yogi import YOGI, YOGI_CORRECTED
 
@@ -99,6 +102,14 @@ RULES: dict[str, UpdateRule] = {
         ADAFACTOR_PAPER,
         CAME,
         MUON,
+        STABLE_ADAMW,
+        ADAMW_CLIPPED,
+        CAUTIOUS_ADAMW,
+        CAUTIOUS_ADAMW_MEAN,
+        CAUTIOUS_LION,
+        CAUTIOUS_LION_MEAN,
+        SGDP,
+        ADAMP,
     )
 }
 

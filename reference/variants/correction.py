@@ -85,9 +85,10 @@ def _of(c: Correction) -> str:
 
 
 def _forms(group: tuple[Correction, ...]) -> Iterator[tuple[str, str, Change]]:
-    of = listed(_of(c) for c in group)
+    names = dict.fromkeys(_of(c) for c in group)
+    of = listed(names)
     t = STEP_COUNT
-    several = len(group) > 1
+    several = len(names) > 1
     yield "missing", f"{of} {'are' if several else 'is'} not bias-corrected", {c.node: sympy.S.One for c in group}
     late = "the bias correction of {} uses the count before this step, from the second step on"
     yield "late", late.format(of), {c.node: c.node.xreplace({t: Max(t - 1, 1)}) for c in group}

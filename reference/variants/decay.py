@@ -12,14 +12,16 @@ from reference.variants.equations import Edit, Equations
 from reference.variants.roles import (
     Decay,
     averages,
+    common_factors,
     corrections,
     decays,
     increments,
     inflows,
     inner_step_sizes,
     step_sizes,
+    whole_scale,
 )
-from reference.variants.words import spoken
+from reference.variants.words import compact, spoken
 
 P = PARAMETER
 
@@ -150,6 +152,7 @@ def _decoupled(e: Equations, d: Decay) -> Found:
     if rate != 1:
         yield "without_lr", f"the decay by {text} is not multiplied by {rate}", _changed(e, d, d.term / rate)
         yield "times_lr_twice", f"the decay by {text} is multiplied by {rate} twice", _changed(e, d, d.term * rate)
+    yield from _with_what_the_step_has(e, d)
     for inner in inner_step_sizes(e) if rate == 1 else ():
         if inner not in d.term.free_symbols:
             yield f"times.{inner}", f"the decay by {text} is multiplied by {inner}", _changed(e, d, d.term * inner)
@@ -172,6 +175,24 @@ def _decoupled(e: Equations, d: Decay) -> Found:
     scaled = without.define(gradient.name, gradient.expression * (1 + d.size))
     yield "scales_gradient", f"{text} multiplies the gradient: g * (1 + {spoken(d.size)})", scaled
     yield from _divided(without, d, rate)
+
+
+def _with_what_the_step_has(e: Equations, d: Decay) -> Found:
+    """What scales the step of a whole parameter, or masks it, does so to the decay too, or the other way round."""
+    text = spoken(d.symbol)
+    own, scale = whole_scale(e, [d.term]), whole_scale(e, increments(e))
+    if own != 1:
+        yield (
+            f"without.{compact(own)}",
+            f"the decay by {text} lacks the factor {spoken(own)}",
+            _changed(e, d, d.term / own),
+        )
+    elif scale != 1:
+        made = {a.symbol for a in e.assignments if a.name not in e.states}
+        mask = sympy.Mul(*(f for f in common_factors(increments(e)) if f in made and not e.is_common(f)))
+        for factor in dict.fromkeys((scale, mask, scale * mask)):
+            sentence = f"the decay by {text} is multiplied by {spoken(factor)}, as the step is"
+            yield f"with.{compact(factor)}", sentence, _changed(e, d, d.term * factor)
 
 
 def _divided(without: Equations, d: Decay, rate) -> Found:

@@ -18,7 +18,7 @@ from sympy.core.relational import Relational
 from sympy.logic.boolalg import BooleanFalse, BooleanTrue
 
 from reference.matrices import COLUMNS, MOST_ITERATIONS, ROWS, OddPolynomial, singular_values_after
-from reference.reductions import Reduction
+from reference.reductions import OfShape, Reduction, grid
 from reference.rule import GRADIENT, MACHINE_EPSILON, PARAMETER, STEP_COUNT, Assignment, Step, UpdateRule, unset_symbol
 from reference.variants.equations import Equations
 
@@ -233,6 +233,8 @@ def _compute(e: sympy.Basic, memo: dict):
         return float(e)
     if isinstance(e, BooleanTrue | BooleanFalse):
         return bool(e)
+    if isinstance(e, OfShape):
+        return float(e.of(memo["shape"]))
     if isinstance(e, sympy.Piecewise):
         return _choose(e, memo)
     args = [_value(a, memo) for a in e.args]
@@ -272,9 +274,10 @@ def _choose(e: sympy.Piecewise, memo: dict):
 
 def _reduce(e: Reduction, x, memo: dict):
     """A reduction of every tensor, at every element of it."""
-    tensors = np.broadcast_to(x, memo[PARAMETER].shape).reshape(-1, *memo["shape"])
-    axes = tuple(range(1, tensors.ndim)) if e.axis is None else e.axis
-    found = (np.mean if e.averages else np.sum)(tensors, axis=axes, keepdims=True)
+    cut, along = grid(memo["shape"], e.axis)
+    tensors = np.broadcast_to(x, memo[PARAMETER].shape).reshape(-1, *cut)
+    axes = tuple(range(1, tensors.ndim)) if along is None else along - len(cut) if along >= 0 else along
+    found = (np.max if e.largest else np.mean if e.averages else np.sum)(tensors, axis=axes, keepdims=True)
     return np.broadcast_to(found, tensors.shape).reshape(-1)
 
 

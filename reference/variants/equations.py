@@ -75,13 +75,17 @@ class Equations:
     def is_scalar(self, e: sympy.Basic) -> bool:
         return e.free_symbols <= self.scalars
 
-    def is_common(self, symbol: sympy.Basic) -> bool:
-        """Whether it is an intermediate quantity that is one number for a whole parameter."""
-        made = next((a.expression for a in self.assignments if a.symbol == symbol), None)
-        if made is None:
-            return False
-        plain = made.replace(lambda x: isinstance(x, Reduction) and x.axis is None, lambda x: sympy.S.One)
-        return plain.free_symbols <= self.scalars
+    @cached_property
+    def common(self) -> set[sympy.Symbol]:
+        """Symbols that stand for one number for a whole parameter: scalars, and what is made of totals of it."""
+        found = set(self.scalars)
+        for a in self.assignments:
+            if _outside_totals(a.expression) <= found:
+                found.add(a.symbol)
+        return found
+
+    def is_common(self, e: sympy.Basic) -> bool:
+        return _outside_totals(e) <= self.common
 
     def nodes(self, name: str, *kinds: type) -> Iterator[sympy.Expr]:
         """Subexpressions of some kinds in one equation, each once, in an order that does not change."""
@@ -165,6 +169,13 @@ class Edit:
 
 
 Rewrite = Callable[[Equations], Iterator[Edit]]
+
+
+def _outside_totals(e: sympy.Basic) -> set[sympy.Symbol]:
+    """The symbols of an expression, without those that only stand in reductions over all elements."""
+    if isinstance(e, Reduction) and e.axis is None:
+        return set()
+    return {e} if isinstance(e, sympy.Symbol) else set().union(*map(_outside_totals, e.args))
 
 
 def _replaced(expression: sympy.Expr, change: Change) -> sympy.Expr:

@@ -9,7 +9,7 @@ from sympy import Abs, Max, Min
 
 from reference.variants.equations import Edit, Equations
 from reference.variants.roles import corrections
-from reference.variants.words import spoken
+from reference.variants.words import compact, spoken
 
 
 def maximum_edits(e: Equations) -> Iterator[Edit]:
@@ -50,6 +50,12 @@ def _of(e: Equations, name: str, node: sympy.Expr) -> Iterator[Edit]:
     )
     for x in node.args:
         rest = [y for y in node.args if y != x]
+        if isinstance(x, sympy.Pow) and x.exp == 2:
+            yield Edit(
+                f"{word}.unsquared.{name}.{compact(x)}",
+                f"{spoken(x.base)}, and not its square, is what the {word} is taken with in the equation for {name}",
+                e.swap({node: node.func(x.base, *rest)}, [name]),
+            )
         changed = e.swap({node: node.func(*rest)}, [name])
         text = _text(x)
         yield Edit(

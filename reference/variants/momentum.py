@@ -130,7 +130,7 @@ def _outside(e: Equations) -> Iterator[Edit]:
     """A step size that the rule has inside its buffer."""
     for i in inflows(e):
         for rate in (*sympy.Mul.make_args(i.gain), *sympy.Mul.make_args(i.fresh)):
-            is_size = rate in e.hyperparameters.values() or e.is_common(rate)
+            is_size = rate in e.hyperparameters.values() or (rate.is_Symbol and e.is_common(rate))
             if not i.is_own or not is_size or not _moved_by(e, e.new(i.name)):
                 continue
             new, text = e.new(i.name), spoken(rate)

@@ -7,10 +7,20 @@ from collections.abc import Iterator
 import sympy
 from sympy import Abs, Min
 
-from reference.reductions import ColumnMean, ColumnTotal, Mean, Reduction, RowMean, RowTotal, Total
+from reference.reductions import (
+    ChannelTotal,
+    ColumnMean,
+    ColumnTotal,
+    Largest,
+    Mean,
+    Reduction,
+    RowMean,
+    RowTotal,
+    Total,
+)
 from reference.rule import GRADIENT, PARAMETER
 from reference.variants.equations import HALF, Edit, Equations
-from reference.variants.roles import decays, increments
+from reference.variants.roles import averages, corrections, decays, increments, whole_scale
 from reference.variants.words import compact, spoken
 
 _OTHERS: dict[type[Reduction], tuple[type[Reduction], ...]] = {
@@ -20,6 +30,8 @@ _OTHERS: dict[type[Reduction], tuple[type[Reduction], ...]] = {
     ColumnMean: (ColumnTotal, RowMean, Mean),
     RowTotal: (RowMean, ColumnTotal, Total),
     ColumnTotal: (ColumnMean, RowTotal, Total),
+    ChannelTotal: (Total,),
+    Largest: (Mean,),
 }
 
 
@@ -31,9 +43,24 @@ def reduction_edits(e: Equations) -> Iterator[Edit]:
             yield from _other_norms(e, a.name, node)
             yield from _with_decay(e, a.name, node)
             yield from _after_decay(e, a.name, node)
+            yield from _of_averages(e, a.name, node)
         yield from _ratios(e, a.name)
         yield from _sums_of_norms(e, a.name)
     yield from _decay_beside(e)
+    yield from _scales(e)
+
+
+def _scales(e: Equations) -> Iterator[Edit]:
+    """What scales the step of a whole parameter, missing or turned round."""
+    steps = increments(e)
+    scale = whole_scale(e, steps)
+    for key, sentence, factor in (
+        ("missing", f"the step lacks the factor {spoken(scale)}", 1 / scale),
+        ("inverted", f"{spoken(scale)} is inverted where the step is taken", 1 / scale**2),
+    ):
+        if scale != 1:
+            changed = e.define("p", e["p"] + sympy.Add(*(t * factor - t for t in steps)))
+            yield Edit(f"scale.{key}", sentence, changed)
 
 
 def _of_other_elements(e: Equations, name: str, node: Reduction) -> Iterator[Edit]:
@@ -96,6 +123,21 @@ def _after_decay(e: Equations, name: str, node: Reduction) -> Iterator[Edit]:
             sentence = f"the parameter has decayed when the {node.words} is taken of it, in the equation for {name}"
             changed = e.swap({node: node.xreplace({PARAMETER: PARAMETER * (1 + rate)})}, [name])
             yield Edit(f"norm.after_decay.{name}", sentence, changed)
+
+
+def _of_averages(e: Equations, name: str, node: Reduction) -> Iterator[Edit]:
+    """An average of the gradient in the place of the gradient, with its bias or without."""
+    for i in averages(e) if node.has(e.gradient) else ():
+        if i.is_own and i.fresh == e.gradient and not node.has(e.new(i.name)):
+            corrected = [c.node for c in corrections(e) if i.name in c.moments]
+            for text, divisor in (("", sympy.S.One), *(("bias-corrected ", c) for c in corrected)):
+                sentence = f"{text}{i.name} stands for the gradient in what the {node.words} is taken of, in the "
+                changed = node.xreplace({e.gradient: e.new(i.name) / divisor})
+                yield Edit(
+                    f"reduction.of_{i.name}{'_corrected' if text else ''}.{name}",
+                    f"{sentence}equation for {name}",
+                    e.swap({node: changed}, [name]),
+                )
 
 
 def _ratios(e: Equations, name: str) -> Iterator[Edit]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import sympy
 
+from reference.reductions import OfShape
 from reference.rule import PARAMETER
 from reference.variants.equations import HALF, Equations, power_of
 
@@ -163,7 +164,7 @@ def decays(e: Equations) -> tuple[Decay, ...]:
     for a in (gradient, e.by_name["p"]):
         for term in sympy.Add.make_args(a.expression):
             factors = sympy.Mul.make_args(term)
-            if PARAMETER not in factors or term == PARAMETER or not e.is_scalar(term / PARAMETER):
+            if PARAMETER not in factors or term == PARAMETER or not e.is_common(term / PARAMETER):
                 continue
             own = [f for f in factors if f in e.hyperparameters.values() and f not in rates]
             # a schedule may multiply the decay as well as the step
@@ -176,8 +177,20 @@ def decays(e: Equations) -> tuple[Decay, ...]:
 def increments(e: Equations) -> list[sympy.Expr]:
     """The terms by which the parameter moves, decay of the parameter itself left out."""
     terms = [t for t in sympy.Add.make_args(e["p"]) if t != PARAMETER]
-    shrinking = [t for t in terms if PARAMETER in sympy.Mul.make_args(t) and e.is_scalar(t / PARAMETER)]
+    shrinking = [t for t in terms if PARAMETER in sympy.Mul.make_args(t) and e.is_common(t / PARAMETER)]
     return [t for t in terms if t not in shrinking]
+
+
+def whole_scale(e: Equations, terms: list[sympy.Expr]) -> sympy.Expr:
+    """What is common to all terms, is one number for the parameter, and comes from all its elements."""
+    return sympy.Mul(
+        *(f for f in common_factors(terms) if isinstance(f, OfShape) or (e.is_common(f) and not e.is_scalar(f)))
+    )
+
+
+def common_factors(terms: list[sympy.Expr]) -> list[sympy.Expr]:
+    first, *others = (sympy.Mul.make_args(t) for t in terms or [sympy.S.One])
+    return [f for f in first if all(f in o for o in others)]
 
 
 def step_sizes(e: Equations) -> tuple[sympy.Symbol, ...]:

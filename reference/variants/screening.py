@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import sympy
 
+from reference.reductions import Reduction
+from reference.rounding import PRECISIONS
 from reference.rule import GRADIENT, MACHINE_EPSILON, PARAMETER, STEP_COUNT, Step, UpdateRule, unset_symbol
 from reference.variants.difference import Scenes, evaluate
 from reference.variants.equations import prepare
@@ -40,6 +42,8 @@ def resembles(step: Step, before: Mapping[str, Any], after: Mapping[str, Any], u
         return True  # it remembers something that nobody has recorded
     values = _values(step, before)
     results = evaluate(step.assignments, values, before.get("p.shape", ()))
+    if any(isinstance(e, Reduction) for e in results) and not _is_ordinary(before, results, unit):
+        return True  # what one element's range does to a sum, it does to all elements
     finite = np.isfinite(np.asarray(before["p"], dtype=float))
     for name in step.outputs:
         needs = next((s.needs for s in step.state if s.name == name), None)
@@ -60,6 +64,15 @@ def resembles(step: Step, before: Mapping[str, Any], after: Mapping[str, Any], u
         if np.count_nonzero(near & telling) < SHARE * np.count_nonzero(telling):
             return False
     return True
+
+
+def _is_ordinary(before: Mapping[str, Any], results: Mapping[Any, Any], unit: float) -> bool:
+    """Whether squares of elements, and sums over them, neither overflow nor underflow where a subject computes."""
+    precision = next(p for p in PRECISIONS.values() if p.unit == unit)
+    sizes = np.abs(np.concatenate([np.asarray(before[name], dtype=float) for name in ("p", "g")]))
+    sums = [np.abs(x) * (x.size if e.averages else 1) for e, x in results.items() if isinstance(e, Reduction)]
+    least, most = precision.smallest / precision.unit, precision.largest
+    return bool(np.all((sizes == 0) | (sizes**2 >= least))) and all(np.all(x <= most) for x in (*sums, sizes**2))
 
 
 def distance(step: Step, before: Mapping[str, Any], after: Mapping[str, Any]) -> float:

@@ -523,6 +523,39 @@ PACKAGES = (
         further=PYTORCH_OPTIMIZER | KEYS | {"contract.gradients": "p.grad is divided in place"},
         also=EVERYWHERE,
     ),
+    Case(
+        "pytorch_optimizer",
+        "pytorch_optimizer.Lion",
+        "cautious_lion",
+        arguments={"cautious": True, "weight_decouple": True, "fixed_decay": False, "maximize": False},
+        dtypes=("float32",),
+        further=PYTORCH_OPTIMIZER
+        | {"state.keys": "from a file without 'cautious' it is off, whatever the constructor was given"},
+        also=COPIED,
+    ),
+    Case(
+        "pytorch_optimizer",
+        "pytorch_optimizer.StableAdamW",
+        "stable_adamw",
+        arguments={"kahan_sum": False, "weight_decouple": True, "maximize": False},
+        dtypes=("float32",),
+        findings={LATE: GROUP_COUNT},
+        further=PYTORCH_OPTIMIZER | KEYS,
+        also=("groups.*", "state.dtypes"),
+    ),
+    # -- torch-optimi ------------------------------------------------------------------------------
+    Case(
+        "optimi",
+        "optimi.StableAdamW",
+        "stable_adamw",
+        arguments={"kahan_sum": False, "decouple_lr": False, "gradient_release": False},
+        dtypes=("float32",),
+        findings={LATE: GROUP_COUNT, EXPANDED: GRAD_EXPANDED},
+        further=SPARSE
+        | GRADIENTS
+        | {EMPTY: "foreach, a step without any gradient raises RuntimeError; and the group's counter advances in it"},
+        also=("groups.*", "state.dtypes", "state.late_gradients"),
+    ),
     # -- labml-nn ----------------------------------------------------------------------------------
     Case(
         "pytorch_optimizer",

@@ -301,8 +301,11 @@ from tests.specimens.factored import RIGHT_FACTORED, WRONG_FACTORED  # noqa: E40
 from tests.specimens.minimised import RIGHT_MINIMISED, WRONG_MINIMISED  # noqa: E402
 from tests.specimens.promises_kept import RIGHT_PROMISES, WRONG_PROMISES  # noqa: E402
 from tests.specimens.published import RIGHT_PUBLISHED, WRONG_PUBLISHED  # noqa: E402
+from tests.specimens.published_reductions import RIGHT_REDUCTIONS, WRONG_REDUCTIONS  # noqa: E402
 from tests.specimens.sparse_gradients import RIGHT_SPARSE, WRONG_SPARSE  # noqa: E402
 from tests.specimens.unknown_and_live import RIGHT_LIVE, WRONG_LIVE  # noqa: E402
 
 WRONG += WRONG_BEYOND + WRONG_PROMISES + WRONG_LIVE + WRONG_PUBLISHED + WRONG_FACTORED + WRONG_SPARSE + WRONG_MINIMISED
+WRONG += WRONG_REDUCTIONS
 RIGHT += RIGHT_BEYOND + RIGHT_PROMISES + RIGHT_LIVE + RIGHT_PUBLISHED + RIGHT_FACTORED + RIGHT_SPARSE + RIGHT_MINIMISED
+RIGHT += RIGHT_REDUCTIONS

@@ -152,7 +152,11 @@ def resized(context: Context) -> Iterator[Program]:
 
 # curvature, start and lr with which: y's is below 1e-10 but not s's; above it but not y'y; above it but not s's; above it
 # but not y's / y'y
-THRESHOLDS = ((1e-11, 1.0, 5e10), (1e-6, 1.0, 5e5), (1e6, 1e-6, 1e-6), (1e11, 1e-8, 1e-8))
+THRESHOLDS = (
+    *((1e-11, 1.0, 5e10), (1e-6, 1.0, 5e5), (1e6, 1e-6, 1e-6), (1e11, 1e-8, 1e-8)),
+    # and y's around it, by factors of about two
+    *((1.0, start, 0.5) for start in (8e-6, 1.2e-5, 1.7e-5, 2.4e-5, 3.4e-5, 4.8e-5)),
+)
 # where a line search of "waves" begins, and the lr with which its first trial is the bottom of another valley
 VALLEY = (-2.5577756623773653, 6.989511310553755)
 

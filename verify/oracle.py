@@ -250,6 +250,7 @@ class LockStep(Driver):
                 track.set_variables.add(name)
                 track.carried.pop(name, None)
                 if self.judge == "p":
+                    self._bury_overflowed(track, value, got, state.get("dtype_" + name, self.precision))
                     continue
                 if "dtype_" + name in state:
                     error = self._stored_coarsely(value, error, state["dtype_" + name])
@@ -367,6 +368,12 @@ class LockStep(Driver):
                 # nan in one part spreads to the other in any complex multiplication
                 dead = np.repeat(dead.reshape(-1, 2).any(axis=1), 2)
             track.dead = dead if track.dead is None else track.dead | dead
+
+    def _bury_overflowed(self, track: Track, value, got, precision: Precision) -> None:
+        """State that is not judged: nothing more can be said of elements in which it had to overflow."""
+        if isinstance(got, np.ndarray):
+            over = ~(np.abs(value) <= precision.largest / 2)
+            self._bury(track, np.broadcast_to(over, got.shape))
 
     def _count_not_verified(self, value, error, track: Track) -> None:
         size = self._size(value, track.before)

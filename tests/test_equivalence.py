@@ -168,15 +168,17 @@ def partners(name: str) -> list[UpdateRule]:
 def walk_alike(a: UpdateRule, b: UpdateRule) -> bool:
     """Whether random programs of both, hyperparameters edited, end within their own allowances."""
     random = Random(0)
+    shape = (1, 3) if 2 in (a.dimensions, b.dimensions) else (3,)
     for _ in range(60):
-        walks, parameters = (Walk(a), Walk(b)), [np.array([0.5, -1.0, 2.0])] * 2
+        walks, parameters = (Walk(a), Walk(b)), [np.array([0.5, -1.0, 2.0]).reshape(shape)] * 2
         one_sided = {h.name for h in (*a.hyperparameters, *b.hyperparameters)} - (
             {h.name for h in a.hyperparameters} & {h.name for h in b.hyperparameters}
         )
-        allowed = np.zeros(3)
+        allowed = np.zeros(shape)
         momentum = random.choice([0.0, 0.5])
         for _ in range(4):
             g = np.array([random.choice([-2.0, -0.5, 0.0, 0.25, 1.0, 3.0]) for _ in range(3)])
+            g = g.reshape(shape)
             drawn = {h.name: random.choice(h.trials) for h in (*a.hyperparameters, *b.hyperparameters)}
             drawn["momentum"] = 0.0 if momentum == 0 else random.choice([0.5, 0.9])
             for rule in (a, b):
@@ -193,7 +195,8 @@ def walk_alike(a: UpdateRule, b: UpdateRule) -> bool:
 
 def _alike(x: np.ndarray, y: np.ndarray, allowed: np.ndarray) -> np.ndarray:
     """Both undefined, or as near as they must be."""
-    return (np.isnan(x) & np.isnan(y)) | (x == y) | (np.abs(x - y) <= allowed)
+    with np.errstate(invalid="ignore"):
+        return (np.isnan(x) & np.isnan(y)) | (x == y) | (np.abs(x - y) <= allowed)
 
 
 def renamed(rule: UpdateRule, options) -> UpdateRule:

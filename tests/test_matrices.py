@@ -14,7 +14,7 @@ import verify
 from reference import RULES, StateVariable, UpdateRule
 from reference.lowering.iteration import Iteration, decomposed
 from reference.lowering.spectral import odd_polynomial
-from reference.lowering.tensor_ball import exact_tensor
+from reference.lowering.tensor_ball import ExactTensor
 from reference.lowering.tensor_ball import odd_polynomial as in_balls
 from reference.matrices import OddPolynomial, singular_values_after
 from reference.rounding import FACTOR, PRECISIONS
@@ -120,7 +120,7 @@ def test_a_rule_of_ones_own_may_use_it():
     g = np.arange(6.0).reshape(3, 2)
     due = -(3 / 2) * (2 * g - g @ g.T @ g).reshape(-1)
     for i in range(6):
-        ball = exact_tensor(rule.step(), [values], (3, 2), "p", i, 1e-9)
+        ball = ExactTensor(rule.step(), [values], (3, 2)).new("p", i, 1e-9)
         assert abs(float(ball.mid()) - due[i]) < 1e-12
     assert StateVariable  # the state is none of its business
 

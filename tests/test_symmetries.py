@@ -34,6 +34,7 @@ SCALINGS = {
     "adam": [{"g": 1, "exp_avg": 1, "exp_avg_sq": 2, "eps": 1, "weight_decay": 1}, PARAMETER],
     "adam_eps_hat": [{"g": 1, "exp_avg": 1, "exp_avg_sq": 2, "eps": 1, "weight_decay": 1}, PARAMETER],
     "adamw": [{"g": 1, "exp_avg": 1, "exp_avg_sq": 2, "eps": 1}, PARAMETER],
+    "sparse_adam": [{"g": 1, "exp_avg": 1, "exp_avg_sq": 2, "eps": 1}, {"p": 1, "lr": 1}],
     "adamax": [{"g": 1, "exp_avg": 1, "exp_inf": 1, "eps": 1, "weight_decay": 1}, PARAMETER],
     "nadam": [{"g": 1, "exp_avg": 1, "exp_avg_sq": 2, "eps": 1, "weight_decay": 1}, PARAMETER],
     # before the variance is tractable a step grows with the gradient, afterwards it does not

@@ -1,4 +1,4 @@
-"""Floors that a hyperparameter sets: squared or not, and added in their place."""
+"""Floors that a hyperparameter sets: squared, and added in their place."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def floor_edits(e: Equations) -> Iterator[Edit]:
 
 def _other_floors(e: Equations, name: str, node: Max, floor: sympy.Expr, rest: sympy.Expr) -> Iterator[Edit]:
     text, where, key = spoken(floor), f"in the equation for {name}", f"{name}.{compact(floor)}"
-    other = floor.base if isinstance(floor, sympy.Pow) and floor.exp == 2 else floor**2
-    yield Edit(
-        f"floor.{'plain' if other.is_Symbol else 'squared'}.{key}",
-        f"{spoken(other)} is the floor, and not {text}, {where}",
-        e.swap({node: Max(rest, other)}, [name]),
-    )
+    if not (isinstance(floor, sympy.Pow) and floor.exp == 2):
+        yield Edit(
+            f"floor.squared.{key}",
+            f"{spoken(floor**2)} is the floor, and not {text}, {where}",
+            e.swap({node: Max(rest, floor**2)}, [name]),
+        )
     if any(n.base == node for n in e.nodes(name, sympy.Pow) if abs(n.exp) == HALF):
         for number, added in enumerate(dict.fromkeys((sqrt(floor), floor))):
             outside = sqrt(rest) + added

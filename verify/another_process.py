@@ -20,7 +20,8 @@ from verify.trajectory import Recorder, Refused, record
 
 SECONDS = 120.0
 MOST_STARTS = 2
-_connections: dict[str, Connection] = {}
+# by subject; one is kept, for each holds an interpreter with torch
+_kept: dict[str, tuple[Connection, subprocess.Popen]] = {}
 _starts: dict[str, int] = {}
 
 
@@ -38,15 +39,16 @@ def digest_elsewhere(
         SubjectRaised: the subject raised there, or took the process with it.
     """
     key = repr(subject)
-    connection = _connections.get(key) or _start(key, subject)
+    connection = _kept[key][0] if key in _kept else _start(key, subject)
     in_subject(True)
     try:
         connection.send(program)
         if not connection.poll(SECONDS):
+            _end_all()
             raise SubjectRaised(f"in another process it did not return within {SECONDS:g} s")
         kind, payload = connection.recv()
     except (EOFError, OSError):
-        _connections.pop(key, None)
+        _end_all()
         raise SubjectRaised("in another process it ended the interpreter") from None
     finally:
         in_subject(False)
@@ -65,6 +67,7 @@ def _start(key: str, subject: Subject) -> Connection:
     if _starts.get(key, 0) >= MOST_STARTS:
         raise SubjectRaised("in another process it ended the interpreter again and again")
     _starts[key] = _starts.get(key, 0) + 1
+    _end_all()
     ours, theirs = Pipe()
     command = "from verify.another_process import serve; serve()"
     process = subprocess.Popen(
@@ -74,17 +77,27 @@ def _start(key: str, subject: Subject) -> Connection:
         stdin=subprocess.DEVNULL,
     )
     theirs.close()
-    atexit.register(process.kill)
+    _kept[key] = ours, process
     try:
         ours.send(subject)
         # an interpreter takes seconds to start, which are not the subject's
         if not ours.poll(SECONDS):
+            _end_all()
             raise SubjectRaised(f"in another process it could not be imported within {SECONDS:g} s")
         ours.recv()
     except (EOFError, OSError):
+        _end_all()
         raise SubjectRaised("in another process importing it ended the interpreter") from None
-    _connections[key] = ours
     return ours
+
+
+@atexit.register
+def _end_all() -> None:
+    while _kept:
+        connection, process = _kept.popitem()[1]
+        connection.close()
+        process.kill()
+        process.wait()
 
 
 def serve() -> None:

@@ -32,6 +32,7 @@ from verify.program import (
     Filling,
     Freeze,
     LoadFrom,
+    Minimise,
     Operation,
     Parameter,
     Program,
@@ -330,7 +331,10 @@ def test_a_wrong_option_of_the_subject(choices, sentence):
         ("exits.py:X", "rule file 'exits.py' failed in line 1: SystemExit: 3"),
         ("rules.py:UNDEFINDE", "rule file 'rules.py' has no 'UNDEFINDE'; did you mean 'UNDEFINED'?*"),
         ("rules.py:RATE", "'RATE' in rule file 'rules.py' is of type int, not UpdateRule"),
-        ("rules.py:UNDEFINED", "*rule 'undefined' has no symbol 'rate'; it knows g, lr, p, t*"),
+        (
+            "rules.py:UNDEFINED",
+            "*rule 'undefined' has no symbol 'rate'; it knows columns, g, lr, machine_epsilon, p, rows, t*",
+        ),
         ("rules.py:UNASSIGNED", "*rule 'unassigned' never assigns 'p'; add v.let('p', ...)*"),
     ],
 )
@@ -567,6 +571,7 @@ OPERATIONS = (
     *(Copy(how) for how in COPIES),
     LoadFrom("float64"),
     SetCount(254),
+    Minimise("quadratic", (1.0, 0.5), unused=1),
 )
 
 

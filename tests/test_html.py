@@ -202,9 +202,10 @@ def test_latex_makes_nothing_but_mathematics(latex):
 
 
 def test_every_derivation_is_typeset():
+    from reference import RULES
     from reference.derivations import DERIVED
 
-    for name in DERIVED:
+    for name in (n for n in DERIVED if n in RULES):
         steps = derived_of(name)
         assert len(steps) > 1
         for step in steps:

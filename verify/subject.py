@@ -543,11 +543,11 @@ class LoadedSubject:
             return False
         return True
 
-    def find_sparse_alone(self) -> bool:
+    def find_sparse_alone(self, dtype: torch.dtype | None = None) -> bool:
         """Find out by trying whether the subject takes sparse gradients alone, and note it."""
         import torch
 
-        dense = torch.ones(3, 2)
+        dense = torch.ones(3, 2, dtype=dtype)
         self.sparse_alone = not self._takes(dense) and self._takes(dense.to_sparse(1))
         return self.sparse_alone
 
@@ -556,7 +556,7 @@ class LoadedSubject:
         import torch
 
         values = {k: v for k, v in self.rule.defaults.items() if k not in self.fixed}
-        parameter = torch.ones(3, 2, requires_grad=True)
+        parameter = torch.ones(3, 2, dtype=gradient.dtype, requires_grad=True)
         try:
             optimizer = self.build([{"params": [parameter]}], values, {}, "for-loop")
             parameter.grad = gradient

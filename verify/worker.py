@@ -410,7 +410,9 @@ class Worker:
         program = _small_program(context)
         run = LockStep(self.loaded, program, judge="p", in_subject=self.in_subject)
         outcome = run.run()
-        if outcome.error and not self.loaded.sparse_alone and run.call(self.loaded.find_sparse_alone):
+        # in the dtype of the cell: what another one does to the process is the affair of other cells
+        dtype = run.tracks[0].tensor.dtype if run.tracks else None
+        if outcome.error and not self.loaded.sparse_alone and run.call(self.loaded.find_sparse_alone, dtype):
             return self._find_refusal(context)
         scalars = "float64"
         if context.implementation in ("differentiable", "capturable"):

@@ -286,7 +286,10 @@ class ArrayCode:
             other = self._partial(sympy.Piecewise(*rest)) if rest else "1.0"
             return self.let(f"xp.where({self.condition(condition)[0]}, {self._partial(branch)}, {other})", "s")
         if _is_denominator(e):
-            return self.let(f"xp.maximum(1.0 / {self.absolute(self.lower(1 / e))}, 1.0)", "s")
+            below = self.lower(1 / e)
+            size = self.absolute(below)
+            # one number is a Python float, and 1.0 / 0.0 an exception
+            return self.let(f"xp.maximum({f'inverse({size})' if below.scalar else f'1.0 / {size}'}, 1.0)", "s")
         return self.let(f"xp.maximum({self.absolute(self.lower(e))}, 1.0)", "s")
 
     def _guard_roots(self, lanes: list[sympy.Expr], amplifier: str, error: str) -> str:

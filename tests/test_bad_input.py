@@ -25,6 +25,7 @@ from verify.program import (
     COPIES,
     INTO,
     LAYOUTS,
+    SPARSE,
     WAYS,
     AddGroup,
     Copy,
@@ -576,8 +577,11 @@ OPERATIONS = (
 
 
 def test_the_schema_knows_every_program():
+    forms = (*(Filling(2, sparse=form) for form in SPARSE), Filling(3, spectrum=True))
     parameters = tuple(Parameter((2, 3), 0, layout=layout) for layout in LAYOUTS)
-    data = to_json(Program(parameters=parameters, operations=OPERATIONS, beside=True, reuse_gradients=True))
+    data = to_json(
+        Program(parameters=parameters, operations=(*OPERATIONS, Step(forms)), beside=True, reuse_gradients=True)
+    )
     part = {**schema(), "$ref": "#/$defs/program"}
     for key in ("properties", "required", "additionalProperties", "type"):
         del part[key]

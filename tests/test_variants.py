@@ -30,6 +30,7 @@ from reference.walk import Walk
 from tests.specimens import WRONG, Specimen
 from tests.test_diagnosis import OTHER_RULES
 from verify import Edit, Filling, Parameter, Program, Step, Subject, load, run_program
+from verify.checks.programs import plainly
 from verify.lanes import as_float64
 from verify.oracle import LockStep
 
@@ -432,6 +433,8 @@ class Recorder(LockStep):
 def _programs(loaded, dtype: str, number: int = 6) -> list[Program]:
     rng = np.random.default_rng(3)
     found: list[Program] = []
+    # one number at the end of the range would be all that a sum sees of the others
+    filling = Filling if loaded.rule.is_elementwise else plainly
     while len(found) < number:
         options = {o.name: bool(rng.integers(2)) for o in loaded.rule.options if o.name in loaded.options}
         full = loaded.rule.step(options).options
@@ -441,7 +444,7 @@ def _programs(loaded, dtype: str, number: int = 6) -> list[Program]:
         ]
         if not all(loaded.rule.constraint({**loaded.rule.defaults, **loaded.fixed, **v}, full) for v in values):
             continue
-        operations = [Step((Filling(int(rng.integers(50_000))),)) for _ in range(9)]
+        operations = [Step((filling(int(rng.integers(50_000))),)) for _ in range(9)]
         # RMSprop's buffer is made in the first step or never
         edits = [Edit(0, n, x) for n, x in values[1].items() if n in loaded.editable() and n != "momentum"]
         if all(
@@ -454,7 +457,7 @@ def _programs(loaded, dtype: str, number: int = 6) -> list[Program]:
                 dtype,
                 groups=(values[0],),
                 options=options,
-                parameters=(Parameter((4, 6), 0, Filling(int(rng.integers(9999)))),),
+                parameters=(Parameter((4, 6), 0, filling(int(rng.integers(9999)))),),
                 operations=tuple(operations),
             )
         )

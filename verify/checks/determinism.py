@@ -145,6 +145,8 @@ def threads(context: Context, program: Program) -> str | None:
     itself asks for sums, torch adds them up in as many parts as there are threads: then the second run is judged by
     the rule.
     """
+    if context.loaded.rule.kind:
+        raise Unsupported("its directions are made of sums over all elements, which two threads add up otherwise")
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(1)

@@ -196,13 +196,16 @@ class Compact(LBFGS):
     def direction(self, g, pairs, gamma):
         if not pairs:
             return -gamma * g
-        s, y = (torch.stack([pair[k] for pair in pairs], 1) for k in (0, 1))
+        dtype = g.dtype
+        # there are no triangular solves in low precisions
+        g = g if dtype == torch.float64 else g.float()
+        s, y = (torch.stack([pair[k] for pair in pairs], 1).to(g.dtype) for k in (0, 1))
         sy = s.T @ y
         r, diagonal = sy.triu(), torch.diag(sy.diagonal())
         a = torch.linalg.solve_triangular(r, (s.T @ g)[:, None], upper=True)[:, 0]
         b = (diagonal + gamma * (y.T @ y)) @ a - gamma * (y.T @ g)
         b = torch.linalg.solve_triangular(r.T, b[:, None], upper=False)[:, 0]
-        return -(gamma * g + s @ b - gamma * (y @ a))
+        return -(gamma * g + s @ b - gamma * (y @ a)).to(dtype)
 
 
 class ByDifferences(LBFGS):

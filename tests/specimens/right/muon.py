@@ -49,6 +49,8 @@ class _Muon(torch.optim.Optimizer):
         return loss
 
     def average(self, p, group):
+        if p.grad.is_sparse:
+            raise RuntimeError("sparse gradients are not supported")
         buffer = self.state[p].setdefault("momentum_buffer", torch.zeros_like(p))
         buffer.lerp_(p.grad, 1 - group["momentum"])
         return p.grad.lerp(buffer, group["momentum"]) if group["nesterov"] else buffer
@@ -99,6 +101,8 @@ class ThroughSingularValues(_Muon):
 
     def direction(self, x, group):
         a, b, c = group["ns_coefficients"]
+        if not torch.isfinite(x).all():
+            return torch.full_like(x, torch.nan)  # it has no decomposition
         left, s, right = torch.linalg.svd(x, full_matrices=False)
         s = s / s.norm().clamp(min=group["eps"])
         for _ in range(group["ns_steps"]):
@@ -112,8 +116,8 @@ class Batched(_Muon):
     def directions(self, updates, group):
         found = [None] * len(updates)
         wide = [self.precise(u.mT if u.shape[0] > u.shape[1] else u) for u in updates]
-        for shape in {u.shape for u in wide}:
-            members = [i for i, u in enumerate(wide) if u.shape == shape]
+        for kind in {(u.shape, u.dtype) for u in wide}:
+            members = [i for i, u in enumerate(wide) if (u.shape, u.dtype) == kind]
             x = self.direction(torch.stack([wide[i] for i in members]), group)
             for i, one in zip(members, x, strict=True):
                 found[i] = one.mT if updates[i].shape[0] > updates[i].shape[1] else one

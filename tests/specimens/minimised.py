@@ -20,5 +20,5 @@ WRONG_MINIMISED: tuple[Specimen, ...] = (
 )
 
 RIGHT_MINIMISED: tuple[Specimen, ...] = (
-    *_right("lbfgs", "lbfgs", "LBFGS Dense Compact ByDifferences WideSums Stored"),
+    *_right("lbfgs", "lbfgs", "LBFGS Compact ByDifferences WideSums Stored"),
 )

@@ -178,18 +178,6 @@ class LBFGS(torch.optim.Optimizer):
         return abs(slope_there) <= 0.9 * abs(slope)
 
 
-class Dense(LBFGS):
-    """H as a matrix, updated by the product in the textbook for every pair anew."""
-
-    def direction(self, g, pairs, gamma):
-        one = torch.eye(len(g), dtype=g.dtype)
-        h = gamma * one
-        for s, y in pairs:
-            v = one - torch.outer(y, s) / y.dot(s)
-            h = v.T @ h @ v + torch.outer(s, s) / y.dot(s)
-        return -(h @ g)
-
-
 class Compact(LBFGS):
     """The compact representation (Byrd, Nocedal & Schnabel 1994): two triangular solves, no loop."""
 

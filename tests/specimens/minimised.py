@@ -19,6 +19,4 @@ WRONG_MINIMISED: tuple[Specimen, ...] = (
     ),
 )
 
-RIGHT_MINIMISED: tuple[Specimen, ...] = (
-    *_right("lbfgs", "lbfgs", "LBFGS Compact ByDifferences WideSums Stored"),
-)
+RIGHT_MINIMISED: tuple[Specimen, ...] = (*_right("lbfgs", "lbfgs", "LBFGS Compact ByDifferences WideSums Stored"),)
